@@ -1,0 +1,363 @@
+"""The contract an engine implements.
+
+An engine is a class named in the entry-point group `lidbook.engines`. It declares which facts it feeds and overrides
+the live calls it can serve; what it supports follows from that, and its `claims` only say how well.
+"""
+
+import abc
+import inspect
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Final, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from lidbook.capabilities import FEEDS_NEEDED, Capability, Claim, Feed, absent, full
+from lidbook.errors import NotSupported
+from lidbook.facts import Facts, Picture
+from lidbook.identifiers import Lid, PhoneNumber, UserId
+from lidbook.values import (
+    AboutAnswer,
+    Account,
+    AddressBookEntry,
+    Image,
+    Person,
+    Registration,
+    SessionStatus,
+    StatusReason,
+)
+
+API_VERSION: Final = 1
+"""Version of this contract; an engine states the one it was written for and is refused on any other."""
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+def provides(capability: Capability) -> Callable[[_Method], _Method]:
+    """Mark the method of `EngineSession` that serves a capability."""
+
+    def mark(method: _Method) -> _Method:
+        vars(method)["capability"] = capability
+        return method
+
+    return mark
+
+
+class EngineSettings(BaseModel):
+    """Base of an engine's own settings, `config.settings` of a session. Unknown keys are refused with a 400."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeStatus:
+    """Whether what an engine needs is on this machine; if not, why, and the command that mends it."""
+
+    ready: bool
+    reason: str | None = None
+    remedy: str | None = None
+
+
+class Runtime:
+    """What an engine needs on the machine beyond Python packages. The base needs nothing."""
+
+    def check(self) -> RuntimeStatus:
+        """Look, without changing anything and without a network, in well under a second."""
+        return RuntimeStatus(ready=True)
+
+    async def install(self, progress: Callable[[str], None]) -> None:
+        """Install what is missing; `progress` takes one line at a time. Raises `EngineUnavailable`."""
+        progress("nothing to install")
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A session's own way out: `server` is host:port."""
+
+    server: str
+    username: str | None = None
+    password: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientConfig:
+    """What every engine honours of a session's config, whatever its own settings."""
+
+    proxy: Proxy | None = None
+    device_name: str | None = None
+    browser_name: str | None = None
+    mark_online: bool = False
+    """Off by default: while a linked device is shown online, the phone stays silent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Where WhatsApp is, as the sandbox network's descriptor says. None in a context means the real one."""
+
+    websocket: str
+    web_page: str
+    root_key: bytes
+    control_url: str
+
+
+class Vault(Protocol):
+    """Named blobs that outlive the process: an engine's credentials, per session."""
+
+    async def get(self, name: str) -> bytes | None:
+        """The blob, or None."""
+
+    async def put(self, blobs: Mapping[str, bytes | None]) -> None:
+        """Write all of these or none; None deletes. Returns after COMMIT."""
+
+
+class Log(Protocol):
+    """Structured log: an event in a few words, and values by name. Phone numbers are shortened by the core."""
+
+    def debug(self, event: str, **values: object) -> None:
+        """For the author of the engine."""
+
+    def info(self, event: str, **values: object) -> None:
+        """For the operator."""
+
+    def warning(self, event: str, **values: object) -> None:
+        """For the operator, who should look."""
+
+    def error(self, event: str, **values: object) -> None:
+        """For the operator, who must act."""
+
+
+class SessionContext(Protocol):
+    """What the core gives an engine for one running session."""
+
+    session: str
+    """The session's name."""
+    settings: EngineSettings
+    """`config.settings`, validated by the engine's own model."""
+    config: ClientConfig
+    network: Network | None
+    folder: Path
+    """A private folder that outlives the process, for libraries that insist on files."""
+    vault: Vault
+    log: Log
+
+    async def facts(self, facts: Facts) -> None:
+        """Feed the directory. Returns after COMMIT: what was awaited here survives a crash.
+
+        Await one call before the next; that is the back-pressure. Any size is taken, a few thousand at a time is best.
+        """
+
+    async def sync(
+        self, feed: Feed, *, expected: int | None = None, received: int | None = None, complete: bool = False
+    ) -> None:
+        """Report progress of a first sync; `complete=True` after its last facts were awaited, never before."""
+
+    async def is_synced(self, feed: Feed) -> bool:
+        """Whether a sync of this feed was completed before. If not, a resumed session must fetch everything again."""
+
+    def status(
+        self, status: SessionStatus, reason: StatusReason | None = None, *, account: Account | None = None
+    ) -> None:
+        """Report a change of status. WORKING needs the account."""
+
+    def qr(self, value: str) -> None:
+        """Show a QR code: implies SCAN_QR_CODE. Call again for each new one."""
+
+
+class EngineSession:
+    """One running session of an engine: start, stop, and one method a live capability.
+
+    Every method may raise `EngineTimeout`, `EngineDisconnected`, `LoggedOut`, `RateLimited` and `EngineError`. Base
+    methods of capabilities refuse with `NotSupported`; an engine overrides those it serves, and no others.
+    """
+
+    engine: ClassVar[type["Engine"]]
+    """The engine this belongs to; set when the engine class is made."""
+
+    def __init__(self, context: SessionContext) -> None:
+        self.context = context
+
+    async def start(self) -> None:
+        """Begin to connect and return soon; report what happens through `context.status` and `context.qr`."""
+        raise NotImplementedError
+
+    async def stop(self) -> None:
+        """Disconnect and free everything; keep the credentials. Never raises for a session already down."""
+        raise NotImplementedError
+
+    @provides(Capability.SESSION_LOGOUT)
+    async def logout(self) -> None:
+        """Unlink this device from the account and forget its credentials."""
+        raise self._refusal(Capability.SESSION_LOGOUT)
+
+    @provides(Capability.SESSION_PAIRING_CODE)
+    async def pairing_code(self, phone: PhoneNumber) -> str:
+        """A code like `ABCD-EFGH` for the owner of `phone` to type."""
+        raise self._refusal(Capability.SESSION_PAIRING_CODE)
+
+    @provides(Capability.SESSION_SCREENSHOT)
+    async def screenshot(self) -> Image:
+        """What the engine's browser shows now."""
+        raise self._refusal(Capability.SESSION_SCREENSHOT)
+
+    @provides(Capability.CONTACTS_CHECK)
+    async def check(self, phones: Sequence[PhoneNumber]) -> Sequence[Registration]:
+        """Ask the server about each number, in one query; one answer a number, in the same order."""
+        raise self._refusal(Capability.CONTACTS_CHECK)
+
+    @provides(Capability.LIDS_QUERY)
+    async def query_lids(self, phones: Sequence[PhoneNumber]) -> Mapping[PhoneNumber, Lid | None]:
+        """Ask the server for the LID of each number, in one query; None where it has none."""
+        raise self._refusal(Capability.LIDS_QUERY)
+
+    @provides(Capability.CONTACTS_ABOUT)
+    async def about(self, persons: Sequence[Person]) -> Sequence[AboutAnswer]:
+        """Ask for each person's about text, in one query; in the same order."""
+        raise self._refusal(Capability.CONTACTS_ABOUT)
+
+    @provides(Capability.CONTACTS_PICTURE)
+    async def picture(self, person: Person) -> Picture:
+        """Ask for the address of a person's profile picture, in full size."""
+        raise self._refusal(Capability.CONTACTS_PICTURE)
+
+    @provides(Capability.CONTACTS_UPDATE)
+    async def update_contact(
+        self, person: Person, first_name: str, last_name: str | None, *, save_on_phone: bool
+    ) -> AddressBookEntry:
+        """Write a contact; returns it as read back. On a conflict: resync, try again, and only then `Conflict`."""
+        raise self._refusal(Capability.CONTACTS_UPDATE)
+
+    @provides(Capability.CONTACTS_DELETE)
+    async def delete_contact(self, person: Person) -> None:
+        """Remove a contact from the address book; a person who is not in it is no error."""
+        raise self._refusal(Capability.CONTACTS_DELETE)
+
+    @provides(Capability.CONTACTS_BLOCK)
+    async def block(self, person: Person) -> frozenset[UserId]:
+        """Block a person, known by both identifiers where possible; returns the whole blocklist as read back."""
+        raise self._refusal(Capability.CONTACTS_BLOCK)
+
+    @provides(Capability.CONTACTS_UNBLOCK)
+    async def unblock(self, person: Person) -> frozenset[UserId]:
+        """Unblock a person; returns the whole blocklist as read back."""
+        raise self._refusal(Capability.CONTACTS_UNBLOCK)
+
+    @provides(Capability.GROUPS_REFRESH)
+    async def refresh_groups(self) -> None:
+        """Fetch all groups with participants and feed them, a `GroupListFact` last; return when all are awaited."""
+        raise self._refusal(Capability.GROUPS_REFRESH)
+
+    def _refusal(self, capability: Capability) -> NotSupported:
+        return NotSupported(self.engine.name, capability.value, self.engine.claim(capability).note)
+
+
+LIVE_CALLS: Final[Mapping[Capability, str]] = {
+    method.capability: name
+    for name, method in inspect.getmembers(EngineSession, inspect.isfunction)
+    if hasattr(method, "capability")
+}
+"""Which method of `EngineSession` serves which capability."""
+
+
+class Engine(abc.ABC):
+    """One way to reach WhatsApp; one class a name, one instance a server.
+
+    Subclasses set the class attributes; a mismatch between what is claimed and what is written is a `TypeError` when
+    the class is made.
+    """
+
+    name: ClassVar[str]
+    """Short, lower case, what `config.engine` says."""
+    title: ClassVar[str]
+    """One line for people."""
+    aliases: ClassVar[tuple[str, ...]] = ()
+    """Other names that mean this engine, WAHA's for instance."""
+    api_version: ClassVar[int]
+    """The `API_VERSION` this was written for."""
+    feeds: ClassVar[frozenset[Feed]]
+    """What this engine tells the directory."""
+    claims: ClassVar[Mapping[Capability, Claim]] = {}
+    """Level and note, where there is more to say than yes."""
+    proved_on: ClassVar[Mapping[str, str]] = {}
+    """Where the claims were proved, for features.md: place -> what was run there."""
+    settings: ClassVar[type[EngineSettings]] = EngineSettings
+    """Model of `config.settings`."""
+    session: ClassVar[type[EngineSession]]
+    """What `open` makes."""
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        if inspect.isabstract(cls):
+            return
+        missing = [a for a in ("name", "title", "api_version", "feeds", "session") if not hasattr(cls, a)]
+        if missing:
+            raise TypeError(f"engine {cls.__name__} does not set {', '.join(missing)}")
+        cls._matrix = _derive(cls)
+        cls.session.engine = cls
+
+    _matrix: ClassVar[Mapping[Capability, Claim]]
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+        """A folder of this engine's own, for what its sessions share."""
+
+    @classmethod
+    def claim(cls, capability: Capability) -> Claim:
+        """Level and note for one capability."""
+        return cls._matrix[capability]
+
+    @classmethod
+    def matrix(cls) -> Mapping[Capability, Claim]:
+        """Level and note for every capability."""
+        return cls._matrix
+
+    def runtime(self) -> Runtime:
+        """What this engine needs on the machine."""
+        return Runtime()
+
+    def open(self, context: SessionContext) -> EngineSession:
+        """A session, not yet started."""
+        return self.session(context)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Held open by the core while any session of this engine runs; for what they share."""
+        yield
+
+
+def _derive(engine: type[Engine]) -> Mapping[Capability, Claim]:
+    """What `engine` supports, from what it feeds and overrides; `TypeError` where its claims say otherwise."""
+    matrix: dict[Capability, Claim] = {}
+    faults: list[str] = []
+    for capability in Capability:
+        provided = _provided(engine, capability)
+        claim = engine.claims.get(capability)
+        if claim is None:
+            if not provided:
+                faults.append(f"{capability.value}: not provided, so it needs a claim with a note that says why")
+            claim = full() if provided else absent("not provided")
+        elif claim.provided and not provided:
+            faults.append(f"{capability.value}: claimed {claim.level.value}, but {_lack(engine, capability)}")
+        elif provided and not claim.provided:
+            faults.append(
+                f"{capability.value}: claimed {claim.level.value}, but it is provided; drop the claim or the code"
+            )
+        matrix[capability] = claim
+    if faults:
+        raise TypeError(f"engine {engine.name!r} claims what it does not do, or the reverse:\n  " + "\n  ".join(faults))
+    return matrix
+
+
+def _provided(engine: type[Engine], capability: Capability) -> bool:
+    if capability in FEEDS_NEEDED:
+        return FEEDS_NEEDED[capability] <= engine.feeds
+    method = LIVE_CALLS[capability]
+    return getattr(engine.session, method) is not getattr(EngineSession, method)
+
+
+def _lack(engine: type[Engine], capability: Capability) -> str:
+    if capability in FEEDS_NEEDED:
+        lacking = ", ".join(sorted(FEEDS_NEEDED[capability] - engine.feeds))
+        return f"the feeds lack {lacking}"
+    return f"{engine.session.__name__}.{LIVE_CALLS[capability]} is not overridden"
