@@ -173,7 +173,8 @@ class EngineSession:
     """
 
     engine: ClassVar[type["Engine"]]
-    """The engine this belongs to; set when the engine class is made."""
+    """The engine this belongs to, set when the engine class is made. Engines that name the same session class each get
+    a subclass of it, so make sessions through `Engine.session`."""
 
     def __init__(self, context: SessionContext) -> None:
         self.context = context
@@ -294,6 +295,8 @@ class Engine(abc.ABC):
         if missing:
             raise TypeError(f"engine {cls.__name__} does not set {', '.join(missing)}")
         cls._matrix = _derive(cls)
+        if cls.session is EngineSession or "engine" in vars(cls.session):  # shared, or inherited with the engine
+            cls.session = type(cls.session.__name__, (cls.session,), {"__module__": cls.session.__module__})
         cls.session.engine = cls
 
     _matrix: ClassVar[Mapping[Capability, Claim]]
@@ -329,7 +332,7 @@ class Engine(abc.ABC):
 def _derive(engine: type[Engine]) -> Mapping[Capability, Claim]:
     """What `engine` supports, from what it feeds and overrides; `TypeError` where its claims say otherwise."""
     matrix: dict[Capability, Claim] = {}
-    faults: list[str] = []
+    faults = [f"{key}: there is no such capability" for key in engine.claims if key not in set(Capability)]
     for capability in Capability:
         provided = _provided(engine, capability)
         claim = engine.claims.get(capability)

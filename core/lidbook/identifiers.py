@@ -61,7 +61,14 @@ _PERSONLESS = {
     "bot": "an assistant",
     "call": "a call",
 }
-_WRITING = str.maketrans("", "", " \t\u00a0-().+/")
+_WRITING = str.maketrans(
+    "",
+    "",
+    " \t-().+/"
+    "\u00a0\u2007\u2009\u202f"  # spaces that do not break
+    "\u2010\u2011\u2012\u2013\u2014\u2212"  # dashes
+    "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069",  # marks that address books wrap a number in
+)
 _GROUP = re.compile(r"[0-9]{5,25}(-[0-9]{5,15})?")
 
 
@@ -146,14 +153,15 @@ def spellings(phone: PhoneNumber) -> tuple[PhoneNumber, ...]:
     """Every way in which this subscriber may be registered, the given one first.
 
     Brazil registered mobiles without the ninth digit before 2012, Mexico put a 1 and Argentina a 9 after the country
-    code; WhatsApp knows each account under one spelling only, and only its server knows which.
+    code; WhatsApp knows each account under one spelling only, and only its server knows which. What the shorter form
+    would turn into a Brazilian landline (`9 2…` to `9 5…`) has no other spelling: it would be a stranger's.
     """
     digits = phone.digits
     other = None
     if digits.startswith("55"):
         if len(digits) == 12 and digits[4] in "6789":
             other = digits[:4] + "9" + digits[4:]
-        elif len(digits) == 13 and digits[4] == "9":
+        elif len(digits) == 13 and digits[4] == "9" and digits[5] in "6789":
             other = digits[:4] + digits[5:]
     elif digits.startswith("52"):
         if len(digits) == 12:

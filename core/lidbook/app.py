@@ -1,0 +1,113 @@
+"""One running Lidbook: a data dir, its database, the engines that are installed, and the sessions."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import orjson
+
+from lidbook.clock import now_ms
+from lidbook.directory.database import Database
+from lidbook.engine import Network
+from lidbook.errors import InvalidConfig
+from lidbook.hooks import Hooks
+from lidbook.lock import DataDirLock
+from lidbook.registry import EngineRegistry
+from lidbook.sessions.live import DEADLINE
+from lidbook.sessions.session import Surroundings
+from lidbook.sessions.sessions import Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class CoreSettings:
+    """What the core needs to be told."""
+
+    data_dir: Path
+    default_engine: str | None = None
+    """Engine of sessions that name none; None means the sandbox, said loudly."""
+    network: str | None = None
+    """Path of a sandbox network's descriptor; None means WhatsApp itself."""
+    ready_timeout: float = 10.0
+    """Seconds that a request waits for a session that is STARTING."""
+    budget_factor: float = 1.0
+    """Multiplies every budget of live calls; 0 takes them away."""
+    deadline: float = DEADLINE
+    """Seconds after which a live call is an error."""
+
+
+class Lidbook:
+    """The core, opened on a data dir."""
+
+    def __init__(
+        self,
+        settings: CoreSettings,
+        engines: EngineRegistry,
+        hooks: Hooks,
+        database: Database,
+        lock: DataDirLock,
+        sessions: Sessions,
+    ) -> None:
+        self.settings = settings
+        self.engines = engines
+        self.hooks = hooks
+        self.sessions = sessions
+        self._database = database
+        self._lock = lock
+
+    @classmethod
+    async def open(
+        cls, settings: CoreSettings, *, engines: EngineRegistry | None = None, hooks: Hooks | None = None
+    ) -> Self:
+        """Lock the data dir, open the database, and bring back what was running, in the background.
+
+        Raises `DataDirLocked` when another server has it, `InvalidConfig` for a network descriptor that is none.
+        """
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        network = _network(settings.network)
+        lock = DataDirLock(settings.data_dir)
+        database: Database | None = None
+        try:
+            database = await asyncio.to_thread(Database, settings.data_dir / "lidbook.sqlite3")
+            engines = engines or EngineRegistry.load()
+            hooks = hooks or Hooks.load()
+            around = Surroundings(
+                database=database,
+                hooks=hooks,
+                data_dir=settings.data_dir,
+                network=network,
+                clock=now_ms,
+                monotonic=time.monotonic,
+                budget_factor=settings.budget_factor,
+                deadline=settings.deadline,
+            )
+            sessions = Sessions(around, engines, settings.default_engine, settings.ready_timeout)
+            await sessions.load()
+        except BaseException:
+            if database is not None:
+                database.close()
+            lock.release()
+            raise
+        return cls(settings, engines, hooks, database, lock, sessions)
+
+    async def close(self) -> None:
+        """Stop every session, finish every write, let go of the data dir. What was wanted running stays wanted."""
+        await self.sessions.close()
+        await asyncio.to_thread(self._database.close)
+        self._lock.release()
+
+
+def _network(path: str | None) -> Network | None:
+    if path is None:
+        return None
+    try:
+        described = orjson.loads(Path(path).read_bytes())
+        return Network(
+            websocket=described["websocket"],
+            web_page=described["web_page"],
+            root_key=bytes.fromhex(described["root_key"]),
+            control_url=described["control_url"],
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidConfig([f"{path} does not describe a sandbox network: {error}"]) from error

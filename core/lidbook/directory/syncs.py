@@ -1,0 +1,56 @@
+"""Sync markers: what of a first sync was expected, has arrived, is complete."""
+
+import sqlite3
+
+from lidbook.capabilities import Feed
+from lidbook.hookspecs import Change, ChangeKind
+
+
+def is_first(connection: sqlite3.Connection, session: int) -> bool:
+    """Whether the first sync of the contacts is under way: its changes are logged, not told one by one."""
+    row = connection.execute(
+        "SELECT first_completed_at FROM sync WHERE session = ? AND feed = ?", (session, Feed.CONTACTS.value)
+    ).fetchone()
+    return row is not None and row[0] is None
+
+
+def is_complete(connection: sqlite3.Connection, session: int, feed: Feed) -> bool:
+    """Whether the sync of `feed` that was begun last is complete."""
+    row = connection.execute(
+        "SELECT completed_at FROM sync WHERE session = ? AND feed = ?", (session, feed.value)
+    ).fetchone()
+    return row is not None and row[0] is not None
+
+
+def note(
+    connection: sqlite3.Connection,
+    session: int,
+    feed: Feed,
+    now: int,
+    *,
+    expected: int | None,
+    received: int | None,
+    complete: bool,
+) -> list[Change]:
+    """Note progress; a report on a feed that was complete begins a new sync of it. Returns what to announce."""
+    first = is_first(connection, session)
+    completed_at = now if complete else None
+    connection.execute(
+        "INSERT INTO sync (session, feed, started_at, expected, received, completed_at, first_completed_at) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) ON CONFLICT (session, feed) DO UPDATE SET "
+        "started_at = CASE WHEN completed_at IS NULL THEN started_at ELSE excluded.started_at END, "
+        "expected = coalesce(excluded.expected, expected), received = coalesce(excluded.received, received), "
+        "completed_at = excluded.completed_at, first_completed_at = coalesce(first_completed_at, ?6)",
+        (session, feed.value, now, expected, received, completed_at),
+    )
+    if feed is not Feed.CONTACTS or not complete or not first:
+        return []
+    name, seq = connection.execute(
+        "SELECT s.name, d.seq + 1 FROM session s JOIN directory d ON d.session = s.id WHERE s.id = ?", (session,)
+    ).fetchone()
+    connection.execute("UPDATE directory SET seq = ? WHERE session = ?", (seq, session))
+    connection.execute(
+        "INSERT INTO log (session, seq, at, kind, subject, other, fields, quiet) VALUES (?, ?, ?, ?, ?, NULL, '', 0)",
+        (session, seq, now, ChangeKind.CONTACTS_SYNCED.value, name),
+    )
+    return [Change(seq=seq, at=now, kind=ChangeKind.CONTACTS_SYNCED, subject=name)]

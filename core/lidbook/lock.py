@@ -1,0 +1,29 @@
+"""The lock on a data dir: one server at a time writes its database."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from lidbook.errors import DataDirLocked
+
+
+class DataDirLock:
+    """Held from construction until `release`, or until the process ends, however it ends."""
+
+    def __init__(self, data_dir: Path) -> None:
+        path = data_dir / "lidbook.lock"
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.read(self._file, 32).decode("ascii", "replace").strip() or "unknown"
+            os.close(self._file)
+            raise DataDirLocked(
+                f"another lidbook (process {holder}) works on {data_dir}: stop it, or use another --data-dir"
+            ) from error
+        os.ftruncate(self._file, 0)
+        os.write(self._file, str(os.getpid()).encode())
+
+    def release(self) -> None:
+        """Let another server have the data dir."""
+        os.close(self._file)

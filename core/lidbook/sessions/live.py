@@ -1,0 +1,308 @@
+"""Live calls: what reaches the engine, with what every engine gets around it.
+
+Recent answers come from the directory; the rest is budgeted, asked once however many wait for it, bounded in time, and
+what one caller learns the directory knows.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Final, Protocol, TypeVar, cast
+
+from lidbook.capabilities import Capability
+from lidbook.directory.directory import Directory
+from lidbook.engine import EngineSession
+from lidbook.errors import ChangeNotTaken, EngineError, EngineTimeout, LidbookError, RateLimited
+from lidbook.facts import BlocklistFact, Fact, Field, FieldFact, LinkFact, Picture, Source
+from lidbook.identifiers import Lid, PhoneNumber, UserId, check_dialable, spellings
+from lidbook.sessions.answers import AnswersKept, registration_facts
+from lidbook.sessions.budget import Budget
+from lidbook.values import Image, LidAnswer, LidState, Person, Registration
+
+T = TypeVar("T")
+
+DEADLINE: Final = 30.0
+"""Seconds after which a live call is an error, whatever the engine's own limits are."""
+
+SECOND: Final = 1000
+REGISTERED_KEPT: Final = 3600 * SECOND
+NOT_REGISTERED_KEPT: Final = 60 * SECOND
+ABOUT_KEPT: Final = 600 * SECOND
+PICTURE_KEPT: Final = 24 * 3600 * SECOND
+NO_LID_KEPT: Final = 60 * SECOND
+
+
+class Running(Protocol):
+    """What live calls need of the session they belong to."""
+
+    @property
+    def engine_session(self) -> EngineSession:
+        """The running engine session. Raises `SessionNotReady`."""
+
+    def touch(self) -> None:
+        """Note that the session was used."""
+
+
+class LiveCalls:
+    """Everything of one session that may ask the server.
+
+    Every call may raise `NotSupported`, `RateLimited`, `EngineTimeout` and the other `EngineError`s, and
+    `SessionNotReady` when the session is down.
+    """
+
+    def __init__(
+        self,
+        session: Running,
+        directory: Directory,
+        budget: Budget,
+        clock: Callable[[], int],
+        deadline: float = DEADLINE,
+    ) -> None:
+        self._session = session
+        self._directory = directory
+        self._budget = budget
+        self._clock = clock
+        self._deadline = deadline
+        self._flying: dict[Hashable, asyncio.Task[object]] = {}
+        self._without_lid = AnswersKept(clock, NO_LID_KEPT)
+
+    async def check(self, phone: PhoneNumber, *, refresh: bool = False) -> Registration:
+        """Whether a number is on WhatsApp, and under which spelling. Raises `InvalidPhoneNumber` for a local one."""
+        check_dialable(phone)
+        if not refresh:
+            kept = self._kept_registration(phone)
+            if kept is not None:
+                return kept
+        return await self._once((Capability.CONTACTS_CHECK, phone), lambda: self._check(phone))
+
+    async def about(self, user: UserId, *, refresh: bool = False) -> str | None:
+        """A person's about text, `""` when they have none, None when they hide it."""
+        _dialable(user)
+        if not refresh:
+            known = self._directory.known(user, Field.ABOUT)
+            if known is not None and known[1] > self._clock() - ABOUT_KEPT:
+                return known[0] if isinstance(known[0], str) else None
+        person = self._directory.person(user)
+        return await self._once((Capability.CONTACTS_ABOUT, person.id), lambda: self._about(person))
+
+    async def picture(self, user: UserId, *, refresh: bool = False) -> Picture:
+        """A person's profile picture; kept for a day, or until its address expires."""
+        _dialable(user)
+        if not refresh:
+            known = self._directory.known(user, Field.PICTURE)
+            now = self._clock()
+            if known is not None and isinstance(known[0], Picture) and known[1] > now - PICTURE_KEPT:
+                picture = known[0]
+                if picture.expires_at is None or picture.expires_at > now:
+                    return picture
+        person = self._directory.person(user)
+        return await self._once((Capability.CONTACTS_PICTURE, person.id), lambda: self._picture(person))
+
+    async def update_contact(
+        self, user: UserId, first_name: str, last_name: str | None, *, save_on_phone: bool = True
+    ) -> None:
+        """Write a contact into the address book. Raises `Conflict`, and `ChangeNotTaken` when it does not read back."""
+        _dialable(user)
+        person = self._directory.person(user)
+        entry = await self._call(
+            Capability.CONTACTS_UPDATE,
+            lambda engine: engine.update_contact(person, first_name, last_name, save_on_phone=save_on_phone),
+        )
+        if (entry.first_name or "") != first_name.strip() and entry.first_name != first_name:
+            raise ChangeNotTaken("the server took the contact but shows another name when read back; try again")
+        now = self._clock()
+        names = (
+            (Field.FIRST_NAME, entry.first_name),
+            (Field.LAST_NAME, entry.last_name),
+            (Field.FULL_NAME, entry.full_name),
+        )
+        await self._directory.apply(
+            [FieldFact(person.id, field, name or None, Source.ADDRESS_BOOK, now) for field, name in names]
+        )
+
+    async def delete_contact(self, user: UserId) -> None:
+        """Remove a contact from the address book; somebody who is not in it is no error."""
+        person = self._directory.person(user)
+        await self._call(Capability.CONTACTS_DELETE, lambda engine: engine.delete_contact(person))
+        now = self._clock()
+        await self._directory.apply(
+            [
+                FieldFact(identifier, field, None, Source.ADDRESS_BOOK, now)
+                for identifier in (person.phone, person.lid)
+                if identifier is not None
+                for field in (Field.FIRST_NAME, Field.LAST_NAME, Field.FULL_NAME)
+            ]
+        )
+
+    async def block(self, user: UserId) -> None:
+        """Block a person. Raises `ChangeNotTaken` when the blocklist does not show them afterwards."""
+        _dialable(user)
+        person = await self._with_lid(self._directory.person(user))
+        blocked = await self._call(Capability.CONTACTS_BLOCK, lambda engine: engine.block(person))
+        await self._take_blocklist(blocked)
+        if not blocked & _identifiers(person):
+            raise ChangeNotTaken("the server took the request but the blocklist does not show the person; try again")
+
+    async def unblock(self, user: UserId) -> None:
+        """Unblock a person. Raises `ChangeNotTaken` when the blocklist still shows them afterwards."""
+        _dialable(user)
+        person = await self._with_lid(self._directory.person(user))
+        blocked = await self._call(Capability.CONTACTS_UNBLOCK, lambda engine: engine.unblock(person))
+        await self._take_blocklist(blocked)
+        if blocked & _identifiers(person):
+            raise ChangeNotTaken("the server took the request but the blocklist still shows the person; try again")
+
+    async def lid_of(self, phone: PhoneNumber) -> LidAnswer:
+        """The LID of a phone number: from the directory, else by one live query.
+
+        When this session's own budget is spent the answer is a pending null, not an error: nothing was asked.
+        """
+        answer = self._directory.phone_pair(phone)
+        if answer.lid is not None or not _is_dialable(phone) or self._without_lid.holds(str(phone)):
+            return answer
+        if self._session.engine_session.engine.claim(Capability.LIDS_QUERY).provided:
+            try:
+                self._budget.spend(Capability.LIDS_QUERY)
+            except RateLimited:
+                return LidAnswer(None, answer.phone, LidState.PENDING)
+            await self._once((Capability.LIDS_QUERY, phone), lambda: self._query_lid(phone))
+            answer = self._directory.phone_pair(phone)
+            if answer.lid is None:
+                self._without_lid.add(str(phone))
+        return answer
+
+    async def phone_of(self, lid: Lid, *, wait: float = 0.0) -> LidAnswer:
+        """The phone number of a LID: from the directory, waited for up to `wait` seconds."""
+        return await self._directory.wait_for_phone(lid, wait)
+
+    async def refresh_groups(self) -> None:
+        """Fetch all groups from the server again; returns when the directory has them."""
+        await self._once(
+            Capability.GROUPS_REFRESH,
+            lambda: self._call(Capability.GROUPS_REFRESH, lambda engine: engine.refresh_groups()),
+        )
+
+    async def screenshot(self) -> Image:
+        """What the engine's browser shows."""
+        return await self._call(Capability.SESSION_SCREENSHOT, lambda engine: engine.screenshot())
+
+    async def pairing_code(self, phone: PhoneNumber) -> str:
+        """A code for the owner of `phone` to type on it."""
+        check_dialable(phone)
+        return await self._call(Capability.SESSION_PAIRING_CODE, lambda engine: engine.pairing_code(phone))
+
+    # within
+
+    def _kept_registration(self, phone: PhoneNumber) -> Registration | None:
+        said = self._directory.said(phone, Field.REGISTERED)
+        if said is None:
+            return None
+        canonical = self._directory.person(phone).phone
+        if canonical is not None and canonical != phone:
+            said = self._directory.said(canonical, Field.REGISTERED) or said
+        age = self._clock() - said[1]
+        if said[0] is True and age < REGISTERED_KEPT and canonical is not None:
+            return Registration(phone, canonical, self._directory.phone_pair(canonical).lid)
+        if said[0] is False and age < NOT_REGISTERED_KEPT:
+            return Registration(phone, None)
+        return None
+
+    async def _check(self, phone: PhoneNumber) -> Registration:
+        asked = spellings(phone)
+        answers = await self._call(Capability.CONTACTS_CHECK, lambda engine: engine.check(asked))
+        if [answer.asked for answer in answers] != list(asked):
+            raise EngineError("the engine answered about other numbers than it was asked about")
+        found = next((answer for answer in answers if answer.phone == answer.asked), None)
+        found = found or next((answer for answer in answers if answer.registered), answers[0])
+        await self._directory.apply(registration_facts(answers, found, self._clock(), self._directory))
+        return Registration(phone, found.phone, found.lid, found.username, found.verified_name, business=found.business)
+
+    async def _about(self, person: Person) -> str | None:
+        answers = await self._call(Capability.CONTACTS_ABOUT, lambda engine: engine.about([person]))
+        if len(answers) != 1:
+            raise EngineError(f"the engine gave {len(answers)} answers about one person")
+        about = answers[0].about
+        await self._directory.apply([FieldFact(person.id, Field.ABOUT, about, Source.SERVER, self._clock())])
+        return about
+
+    async def _picture(self, person: Person) -> Picture:
+        picture = await self._call(Capability.CONTACTS_PICTURE, lambda engine: engine.picture(person))
+        await self._directory.apply([FieldFact(person.id, Field.PICTURE, picture, Source.SERVER, self._clock())])
+        return picture
+
+    async def _query_lid(self, phone: PhoneNumber) -> None:
+        asked = spellings(phone)
+        found = await self._call(Capability.LIDS_QUERY, lambda engine: engine.query_lids(asked), already_spent=True)
+        now = self._clock()
+        facts: list[Fact] = [
+            LinkFact(spelling, lid, Source.SERVER, now)
+            for spelling in asked
+            if (lid := found.get(spelling)) is not None
+        ]
+        if facts and found.get(phone) is None:
+            canonical = next(spelling for spelling in asked if found.get(spelling) is not None)
+            facts.append(FieldFact(phone, Field.ALIAS, str(canonical), Source.SERVER, now))
+        if facts:
+            await self._directory.apply(facts)
+
+    async def _with_lid(self, person: Person) -> Person:
+        """The person with their LID, asked for where it is not known: blocking needs both halves."""
+        if person.lid is not None or person.phone is None:
+            return person
+        answer = await self.lid_of(person.phone)
+        return Person(answer.phone, answer.lid, person.username)
+
+    async def _take_blocklist(self, blocked: frozenset[UserId]) -> None:
+        await self._directory.apply([BlocklistFact(blocked, Source.SERVER, self._clock())])
+
+    async def _call(
+        self, kind: Capability, call: Callable[[EngineSession], Awaitable[T]], *, already_spent: bool = False
+    ) -> T:
+        """One call of the engine: within the budget, bounded in time, its errors in our terms."""
+        engine = self._session.engine_session
+        if not already_spent and engine.engine.claim(kind).provided:
+            self._budget.spend(kind)
+        self._session.touch()
+        try:
+            async with asyncio.timeout(self._deadline):
+                return await call(engine)
+        except RateLimited as error:
+            self._budget.close(kind, error.retry_after)
+            raise
+        except LidbookError:
+            raise
+        except TimeoutError as error:
+            raise EngineTimeout(f"no answer from WhatsApp to {kind.value} in {self._deadline:g} s") from error
+        except Exception as error:
+            raise EngineError(f"{engine.engine.name} failed at {kind.value}: {type(error).__name__}") from error
+
+    async def _once(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
+        """Whoever asks the same while it is under way gets the same answer; leaving does not end it for others."""
+        task = self._flying.get(key)
+        if task is None:
+
+            async def fly() -> object:
+                return await work()
+
+            task = asyncio.get_running_loop().create_task(fly())
+            self._flying[key] = task
+
+            def landed(task: asyncio.Task[object]) -> None:
+                self._flying.pop(key, None)
+                if not task.cancelled():
+                    task.exception()
+
+            task.add_done_callback(landed)
+        return cast("T", await asyncio.shield(task))
+
+
+def _dialable(user: UserId) -> None:
+    if isinstance(user, PhoneNumber):
+        check_dialable(user)
+
+
+def _is_dialable(phone: PhoneNumber) -> bool:
+    return not phone.digits.startswith("0") and 7 <= len(phone.digits) <= 15
+
+
+def _identifiers(person: Person) -> frozenset[UserId]:
+    return frozenset(identifier for identifier in (person.phone, person.lid) if identifier is not None)

@@ -1,0 +1,53 @@
+"""Session names: WAHA's rule, less the names that would collide with routes."""
+
+import os
+import re
+import time
+from typing import Final
+
+from lidbook.errors import InvalidSessionName
+
+MAX_LENGTH: Final = 54
+_NAME: Final = re.compile(r"[a-zA-Z0-9_-]+")
+_CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+
+RESERVED: Final = frozenset(
+    {
+        "apps",
+        "checkNumberStatus",
+        "contacts",
+        "engines",
+        "events",
+        "features",
+        "health",
+        "keys",
+        "metrics",
+        "ping",
+        "screenshot",
+        "server",
+        "sessions",
+        "version",
+        "ws",
+    }
+)
+"""First segments of paths under /api, and words a path may need one day."""
+
+
+def check_name(name: str) -> None:
+    """Raise `InvalidSessionName` for a name that cannot be a session's."""
+    if len(name) > MAX_LENGTH or not _NAME.fullmatch(name):
+        raise InvalidSessionName(
+            f"a session's name has letters, digits, - and _, at most {MAX_LENGTH} of them; leave it out to get one made"
+        )
+    if name in RESERVED:
+        raise InvalidSessionName(f"'{name}' is part of a path of this API and cannot name a session; add a letter")
+
+
+def new_name() -> str:
+    """`session_` and a ULID in lower case, as WAHA makes them: sorted by time, unique."""
+    number = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10))
+    digits = []
+    for _ in range(26):
+        number, digit = divmod(number, 32)
+        digits.append(_CROCKFORD[digit])
+    return "session_" + "".join(reversed(digits))

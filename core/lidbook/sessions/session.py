@@ -1,0 +1,332 @@
+"""One session: its stored config, its observed status, and the engine session while it runs."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from lidbook.capabilities import Feed
+from lidbook.directory.database import Database
+from lidbook.directory.directory import Directory
+from lidbook.engine import Engine, EngineSession, EngineSettings, Log, Network, Vault
+from lidbook.errors import EngineUnavailable, LidbookError, SessionNotReady
+from lidbook.facts import Facts, Field, FieldFact, LinkFact, Source
+from lidbook.hooks import Hooks
+from lidbook.hookspecs import Change
+from lidbook.session_config import SessionConfig
+from lidbook.sessions import rows
+from lidbook.sessions.budget import Budget
+from lidbook.sessions.live import LiveCalls
+from lidbook.sessions.vault import DatabaseVault
+from lidbook.values import Account, SessionStatus, StatusReason
+
+START_TIMEOUT: Final = 60.0
+STOP_TIMEOUT: Final = 15.0
+WATCH_INTERVAL: Final = 6 * 3600.0
+"""Seconds between two attempts to resolve what is on the watch-list by asking for the groups again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all sessions of a server share."""
+
+    database: Database
+    hooks: Hooks
+    data_dir: Path
+    network: Network | None
+    clock: Callable[[], int]
+    monotonic: Callable[[], float]
+    budget_factor: float
+    deadline: float
+
+
+class Session:
+    """One linked account: a name, an engine, a config, a status."""
+
+    def __init__(
+        self,
+        row: rows.SessionRow,
+        engine: type[Engine],
+        engine_settings: EngineSettings,
+        config: SessionConfig,
+        around: Surroundings,
+    ) -> None:
+        self.id: Final = row.id
+        self.name: Final = row.name
+        self.engine = engine
+        self.engine_assumed = row.engine_assumed
+        self.engine_settings = engine_settings
+        self.config = config
+        self.desired: rows.Desired = row.desired
+        self.status = SessionStatus.STOPPED
+        self.reason: StatusReason | None = None
+        self.account = row.account
+        self.created_at: Final = row.created_at
+        self.activity_at = row.activity_at
+        self.qr: str | None = None
+        self.directory: Final = Directory(around.database, row.id, around.clock, self._tell_changes)
+        self.vault: Final = DatabaseVault(around.database, row.id)
+        self.live: Final = LiveCalls(
+            self,
+            self.directory,
+            Budget(around.monotonic, around.budget_factor),
+            around.clock,
+            around.deadline,
+        )
+        self.log: Final = structlog.stdlib.get_logger("lidbook.session").bind(session=row.name)
+        self._around = around
+        self._running: EngineSession | None = None
+        self._holding: AsyncExitStack | None = None
+        self._reports: asyncio.Queue[_Report] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    @property
+    def engine_session(self) -> EngineSession:
+        """The running engine session. Raises `SessionNotReady` when the session is not WORKING."""
+        if self._running is None or self.status is not SessionStatus.WORKING:
+            raise self.not_ready()
+        return self._running
+
+    def not_ready(self, expected: Sequence[SessionStatus] = (SessionStatus.WORKING,)) -> SessionNotReady:
+        """The error that says in what status the session is, and which one is needed."""
+        reason = self.reason.value if self.reason else None
+        return SessionNotReady(self.name, self.status.value, [status.value for status in expected], reason)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether an engine session is open, in whatever status."""
+        return self._running is not None
+
+    def touch(self) -> None:
+        """Note that the session was used."""
+        self.activity_at = self._around.clock()
+
+    async def settled(self, seconds: float) -> None:
+        """Wait until the session is no longer STARTING, or for so long."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while self.status is SessionStatus.STARTING and (left := end - loop.time()) > 0:
+            future: asyncio.Future[None] = loop.create_future()
+            self._waiting.add(future)
+            try:
+                await asyncio.wait({future}, timeout=left)
+            finally:
+                self._waiting.discard(future)
+
+    # running
+
+    def announce_start(self) -> None:
+        """Show STARTING at once, so that a request that comes now waits instead of being refused."""
+        self._show(SessionStatus.STARTING, None)
+
+    async def start(self, engine: Engine) -> None:
+        """Open a session of `engine` and let it begin to connect. What goes wrong is a status, not an exception."""
+        if self._running is not None:
+            return
+        self._show(SessionStatus.STARTING, None)
+        reports: asyncio.Queue[_Report] = asyncio.Queue()
+        self._reports = reports
+        folder = self._around.data_dir / "sessions" / self.name / self.engine.name
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        context = _Context(self, reports, folder, self._around.network)
+        runtime = await asyncio.to_thread(engine.runtime().check)
+        if not runtime.ready:
+            self.log.error(
+                "engine runtime missing", engine=self.engine.name, reason=runtime.reason, remedy=runtime.remedy
+            )
+            await self._fail(StatusReason.RUNTIME)
+            return
+        holding = AsyncExitStack()
+        try:
+            await holding.enter_async_context(engine.running())
+            self._holding = holding
+            self._running = engine.open(context)
+            self._tasks = [
+                asyncio.create_task(self._listen(reports)),
+                asyncio.create_task(self._retry_watched()),
+            ]
+            async with asyncio.timeout(START_TIMEOUT):
+                await self._running.start()
+        except Exception as error:
+            reason = {TimeoutError: StatusReason.TIMEOUT, EngineUnavailable: StatusReason.RUNTIME}.get(
+                type(error), StatusReason.CRASHED
+            )
+            self.log.exception("session failed to start", engine=self.engine.name)
+            await self._close()
+            await self._fail(reason)
+
+    async def stop(self) -> None:
+        """Close the engine session and keep its credentials."""
+        await self._close()
+        self._show(SessionStatus.STOPPED, None)
+        await self._store_status()
+
+    async def logout(self) -> None:
+        """Unlink the device where the engine can, and forget the credentials either way. The directory stays."""
+        if self._running is not None:
+            try:
+                async with asyncio.timeout(STOP_TIMEOUT):
+                    await self._running.logout()
+            except (LidbookError, TimeoutError) as error:
+                self.log.warning("the engine did not log out; its credentials are forgotten here", error=str(error))
+        await self._close()
+        await self.vault.clear()
+        self.account = None
+        self._show(SessionStatus.STOPPED, None)
+        await self._store_status()
+
+    async def _close(self) -> None:
+        running, self._running = self._running, None
+        tasks, self._tasks = self._tasks, []
+        current = asyncio.current_task()
+        for task in tasks:
+            if task is not current:
+                task.cancel()
+        await asyncio.gather(*(task for task in tasks if task is not current), return_exceptions=True)
+        if running is not None:
+            try:
+                async with asyncio.timeout(STOP_TIMEOUT):
+                    await running.stop()
+            except Exception:
+                self.log.exception("the engine failed to stop", engine=self.engine.name)
+        if self._holding is not None:
+            holding, self._holding = self._holding, None
+            await holding.aclose()
+        self.qr = None
+        await self.directory.flush()
+
+    async def _fail(self, reason: StatusReason) -> None:
+        self._show(SessionStatus.FAILED, reason)
+        await self._store_status()
+
+    # what the engine reports
+
+    async def _listen(self, reports: "asyncio.Queue[_Report]") -> None:
+        """Take the engine's reports one after another: what WORKING needs is done before WORKING shows."""
+        while True:
+            report = await reports.get()
+            if report.status is SessionStatus.WORKING:
+                if report.account is None:
+                    self.log.error("the engine reported WORKING without the account", engine=self.engine.name)
+                    await self._close()
+                    await self._fail(StatusReason.CRASHED)
+                    return
+                if not await self._bind(report.account):
+                    await self._close()
+                    await self._fail(StatusReason.ACCOUNT_CHANGED)
+                    return
+            if report.status is not SessionStatus.SCAN_QR_CODE:
+                self.qr = None
+            elif report.qr is not None:
+                self.qr = report.qr
+            self._show(report.status, report.reason)
+            await self._store_status()
+
+    async def _bind(self, account: Account) -> bool:
+        """Bind the directory to the account's own LID; False when it belongs to another account."""
+        lid = str(account.lid)
+        bound = await self._around.database.write(lambda connection: rows.bind_account(connection, self.id, lid))
+        if bound != lid:
+            self.log.error("another account was linked than the one this directory belongs to")
+            return False
+        self.account = account
+        known = self.directory.known(account.lid, Field.ME)
+        pair = self.directory.phone_pair(account.phone)
+        name = self.directory.known(account.lid, Field.PUSHNAME)
+        if (
+            known is None
+            or pair.lid != account.lid
+            or (account.pushname and (name is None or name[0] != account.pushname))
+        ):
+            now = self._around.clock()
+            me: list[FieldFact | LinkFact] = [
+                LinkFact(account.phone, account.lid, Source.ACCOUNT, now),
+                FieldFact(account.lid, Field.ME, value=True, source=Source.ACCOUNT, observed_at=now),
+            ]
+            if account.pushname:
+                me.append(FieldFact(account.lid, Field.PUSHNAME, account.pushname, Source.ACCOUNT, now))
+            await self.directory.apply(me)
+        return True
+
+    async def _retry_watched(self) -> None:
+        """On a slow schedule, fetch the groups again while LIDs are being watched for."""
+        while True:
+            await asyncio.sleep(WATCH_INTERVAL)
+            if self.status is SessionStatus.WORKING and await self.directory.is_watching():
+                try:
+                    await self.live.refresh_groups()
+                except LidbookError as error:
+                    self.log.warning("could not refresh groups for watched LIDs", error=error.message)
+
+    def _show(self, status: SessionStatus, reason: StatusReason | None) -> None:
+        changed = (status, reason) != (self.status, self.reason)
+        self.status, self.reason = status, reason
+        for future in self._waiting:
+            if not future.done():
+                future.set_result(None)
+        if changed:
+            self.log.info("session status", status=status.value, reason=reason.value if reason else None)
+            self._around.hooks.tell_session_changed(self.name, status, reason)
+
+    async def _store_status(self) -> None:
+        status, reason, account, activity = self.status, self.reason, self.account, self.activity_at
+        await self._around.database.write(
+            lambda connection: rows.set_status(connection, self.id, status, reason, account, activity)
+        )
+
+    def _tell_changes(self, changes: Sequence[Change]) -> None:
+        self._around.hooks.tell_changes_committed(self.name, changes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    status: SessionStatus
+    reason: StatusReason | None = None
+    account: Account | None = None
+    qr: str | None = None
+
+
+class _Context:
+    """What the engine session gets; see `lidbook.engine.SessionContext`."""
+
+    def __init__(
+        self, session: Session, reports: "asyncio.Queue[_Report]", folder: Path, network: Network | None
+    ) -> None:
+        self.session: str = session.name
+        self.settings: EngineSettings = session.engine_settings
+        self.config = session.config.client_config()
+        self.network = network
+        self.folder = folder
+        self.vault: Vault = session.vault
+        self.log: Log = session.log.bind(engine=session.engine.name)
+        self._directory = session.directory
+        self._reports = reports
+
+    async def facts(self, facts: Facts) -> None:
+        """Feed the directory; returns after COMMIT."""
+        await self._directory.apply(facts)
+
+    async def sync(
+        self, feed: Feed, *, expected: int | None = None, received: int | None = None, complete: bool = False
+    ) -> None:
+        """Report progress of a sync."""
+        await self._directory.sync(feed, expected=expected, received=received, complete=complete)
+
+    async def is_synced(self, feed: Feed) -> bool:
+        """Whether the last sync of this feed that was begun is complete."""
+        return await self._directory.is_synced(feed)
+
+    def status(
+        self, status: SessionStatus, reason: StatusReason | None = None, *, account: Account | None = None
+    ) -> None:
+        """Report a change of status."""
+        self._reports.put_nowait(_Report(status, reason, account))
+
+    def qr(self, value: str) -> None:
+        """Show a QR code."""
+        self._reports.put_nowait(_Report(SessionStatus.SCAN_QR_CODE, qr=value))

@@ -1,0 +1,305 @@
+"""All sessions of a server: made, changed, started, stopped, found."""
+
+import asyncio
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import orjson
+from pydantic import ValidationError
+
+from lidbook.engine import Engine, EngineSettings
+from lidbook.errors import InvalidConfig, SessionExists, SessionMissing, SessionNotFound, UnknownEngine
+from lidbook.registry import EngineRegistry
+from lidbook.session_config import SessionConfig
+from lidbook.sessions import rows
+from lidbook.sessions.names import check_name, new_name
+from lidbook.sessions.session import Session, Surroundings
+from lidbook.values import SessionStatus
+
+STARTS_AT_ONCE: Final = 8
+"""How many sessions may be starting at the same time, so that a server with hundreds comes up at all."""
+
+DEFAULT_ENGINE: Final = "sandbox"
+
+
+class Sessions:
+    """Every session by name. One change of one session at a time; different sessions do not wait for each other."""
+
+    def __init__(
+        self, around: Surroundings, engines: EngineRegistry, default_engine: str | None, ready_timeout: float
+    ) -> None:
+        self._around = around
+        self._registry = engines
+        self._default_engine = default_engine
+        self._ready_timeout = ready_timeout
+        self._sessions: dict[str, Session] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._engines: dict[str, Engine] = {}
+        self._starting = asyncio.Semaphore(STARTS_AT_ONCE)
+        self._booting: set[asyncio.Task[None]] = set()
+        self.unusable: dict[str, str] = {}
+        """Sessions whose engine is not installed here: name -> reason. They stay stored, and are not served."""
+
+    # finding
+
+    def all(self) -> list[Session]:
+        """Every session, by name."""
+        return [self._sessions[name] for name in sorted(self._sessions)]
+
+    def find(self, name: str) -> Session | None:
+        """The session, or None."""
+        return self._sessions.get(name)
+
+    def get(self, name: str) -> Session:
+        """The session. Raises `SessionNotFound`."""
+        session = self._sessions.get(name)
+        if session is None:
+            raise SessionNotFound(name)
+        return session
+
+    def ready(self, name: str) -> Session | None:
+        """The session if it is WORKING at this moment; else ask `usable`, which waits or says why not."""
+        session = self._sessions.get(name)
+        return session if session is not None and session.status is SessionStatus.WORKING else None
+
+    async def usable(self, name: str) -> Session:
+        """The session, WORKING; one that is STARTING is waited for. Raises `SessionMissing`, `SessionNotReady`."""
+        session = self._sessions.get(name)
+        if session is None:
+            raise SessionMissing(name)
+        if session.status is SessionStatus.STARTING:
+            await session.settled(self._ready_timeout)
+        if session.status is not SessionStatus.WORKING:
+            raise session.not_ready()
+        return session
+
+    # changing
+
+    async def create(self, name: str | None, config: SessionConfig, *, start: bool = True) -> Session:
+        """A new session. Raises `InvalidSessionName`, `SessionExists`, `UnknownEngine`, `InvalidConfig`."""
+        name = name or new_name()
+        check_name(name)
+        async with self._locked(name):
+            if name in self._sessions or name in self.unusable:
+                raise SessionExists(name)
+            engine, assumed = self._engine_for(config, None)
+            settings = _settings_for(engine, config)
+            created_at = self._around.clock()
+            desired: rows.Desired = "running" if start else "stopped"
+
+            def work(connection: sqlite3.Connection) -> int:
+                return rows.insert(
+                    connection,
+                    name=name,
+                    engine=engine.name,
+                    engine_assumed=assumed,
+                    config=orjson.dumps(config.stored()),
+                    desired=desired,
+                    created_at=created_at,
+                )
+
+            session_id = await self._around.database.write(work)
+            row = rows.SessionRow(
+                session_id,
+                name,
+                engine.name,
+                assumed,
+                b"",
+                desired,
+                SessionStatus.STOPPED,
+                None,
+                None,
+                created_at,
+                None,
+            )
+            session = Session(row, engine, settings, config, self._around)
+            self._sessions[name] = session
+            if assumed:
+                session.log.warning(
+                    "no engine was named, so this session is simulated: its people are made up", engine=engine.name
+                )
+            if start:
+                await self._start(session)
+            return session
+
+    async def update(self, name: str, config: SessionConfig) -> Session:
+        """Another config, as a whole. An engine that it does not name stays; a running session is started anew."""
+        async with self._locked(name):
+            session = self.get(name)
+            engine, assumed = self._engine_for(config, session)
+            settings = _settings_for(engine, config)
+            was_running = session.is_running
+            if was_running:
+                await session.stop()
+            await self._around.database.write(
+                lambda connection: rows.update_config(
+                    connection,
+                    session.id,
+                    engine=engine.name,
+                    engine_assumed=assumed,
+                    config=orjson.dumps(config.stored()),
+                )
+            )
+            session.engine, session.engine_assumed = engine, assumed
+            session.engine_settings, session.config = settings, config
+            if was_running:
+                await self._start(session)
+            return session
+
+    async def delete(self, name: str) -> None:
+        """Forget the session: config, credentials, directory, folder. One that is not there is deleted already."""
+        async with self._locked(name):
+            session = self._sessions.get(name)
+            if session is None:
+                return
+            await session.stop()
+            del self._sessions[name]
+            await self._around.database.write(lambda connection: rows.delete(connection, session.id))
+            folder = self._around.data_dir / "sessions" / name
+            if folder.exists():
+                await asyncio.to_thread(shutil.rmtree, folder)
+
+    async def start(self, name: str) -> Session:
+        """Want the session running, and start it unless it is. A failed one is started anew."""
+        async with self._locked(name):
+            session = self.get(name)
+            await self._want(session, "running")
+            if session.status is SessionStatus.FAILED:
+                await session.stop()
+            await self._start(session)
+            return session
+
+    async def stop(self, name: str) -> Session | None:
+        """Want the session stopped, and stop it; None when there is none of that name."""
+        async with self._locked(name):
+            session = self._sessions.get(name)
+            if session is None:
+                return None
+            await self._want(session, "stopped")
+            await session.stop()
+            return session
+
+    async def restart(self, name: str) -> Session:
+        """Stop and start."""
+        async with self._locked(name):
+            session = self.get(name)
+            await self._want(session, "running")
+            await session.stop()
+            await self._start(session)
+            return session
+
+    async def logout(self, name: str) -> Session:
+        """Unlink the device, keep config and directory; started again if it was running, to be linked anew."""
+        async with self._locked(name):
+            session = self.get(name)
+            was_running = session.is_running
+            await session.logout()
+            if was_running:
+                await self._start(session)
+            return session
+
+    async def reset(self, name: str) -> Session:
+        """Forget credentials and directory, keep name and config; for when another account is to be linked."""
+        async with self._locked(name):
+            session = self.get(name)
+            was_running = session.is_running or session.desired == "running"
+            await session.stop()
+            await session.vault.clear()
+            await session.directory.erase()
+            session.account = None
+            folder = self._around.data_dir / "sessions" / name
+            if folder.exists():
+                await asyncio.to_thread(shutil.rmtree, folder)
+            if was_running:
+                await self._start(session)
+            return session
+
+    # the whole
+
+    async def load(self) -> None:
+        """Bring back what is stored, and start in the background what is wanted running."""
+        for row in await self._around.database.write(rows.load_all):
+            config = SessionConfig.parse(orjson.loads(row.config))
+            engine = self._registry.resolve(row.engine)
+            if engine is None:
+                self.unusable[row.name] = f"engine '{row.engine}' is not installed"
+                continue
+            try:
+                settings = _settings_for(engine, config)
+            except InvalidConfig as error:
+                self.unusable[row.name] = error.message
+                continue
+            session = Session(row, engine, settings, config, self._around)
+            self._sessions[row.name] = session
+            if row.desired == "running":
+                session.announce_start()
+                task = asyncio.create_task(self._boot(session))
+                self._booting.add(task)
+                task.add_done_callback(self._booting.discard)
+
+    async def close(self) -> None:
+        """Stop every session; what is wanted running stays wanted."""
+        for task in self._booting:
+            task.cancel()
+        await asyncio.gather(*self._booting, return_exceptions=True)
+        await asyncio.gather(*(session.stop() for session in self._sessions.values()))
+
+    # within
+
+    async def _boot(self, session: Session) -> None:
+        async with self._locked(session.name):
+            if session.desired == "running" and self._sessions.get(session.name) is session:
+                await self._start(session)
+
+    async def _start(self, session: Session) -> None:
+        session.announce_start() if not session.is_running else None
+        engine = self._engines.get(session.engine.name)
+        if engine is None:
+            folder = self._around.data_dir / "engines" / session.engine.name
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            engine = self._engines[session.engine.name] = session.engine(folder)
+        async with self._starting:
+            await session.start(engine)
+
+    async def _want(self, session: Session, desired: rows.Desired) -> None:
+        if session.desired != desired:
+            await self._around.database.write(lambda connection: rows.set_desired(connection, session.id, desired))
+            session.desired = desired
+
+    def _engine_for(self, config: SessionConfig, session: Session | None) -> tuple[type[Engine], bool]:
+        """The engine that a config means, and whether nobody chose it."""
+        name = config.engine
+        if name is None and session is not None:
+            return session.engine, session.engine_assumed
+        assumed = name is None and self._default_engine is None
+        name = name or self._default_engine or DEFAULT_ENGINE
+        engine = self._registry.resolve(name)
+        if engine is None:
+            raise UnknownEngine(name, self._registry.names())
+        return engine, assumed
+
+    @asynccontextmanager
+    async def _locked(self, name: str) -> AsyncIterator[None]:
+        lock = self._locks.setdefault(name, asyncio.Lock())
+        async with lock:
+            yield
+        if name not in self._sessions and not lock.locked():
+            self._locks.pop(name, None)
+
+
+def _settings_for(engine: type[Engine], config: SessionConfig) -> EngineSettings:
+    """`config.settings` as the engine's own model has it. Raises `InvalidConfig`, one message a fault."""
+    try:
+        return engine.settings.model_validate(config.settings)
+    except ValidationError as error:
+        known = ", ".join(sorted(engine.settings.model_fields)) or "none"
+        raise InvalidConfig(
+            [
+                f"config.settings.{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']} "
+                f"(settings of {engine.name}: {known})"
+                for fault in error.errors(include_url=False, include_input=False)
+            ]
+        ) from error
