@@ -1,6 +1,8 @@
-"""Shared by all tests: the event loop they run on."""
+"""Shared by all tests: the event loop they run on, and what a skip means."""
 
 import pytest
+
+pytest_plugins = ["require"]
 
 
 @pytest.fixture(scope="session")

@@ -108,15 +108,20 @@ class Session:
 
     async def settled(self, seconds: float) -> None:
         """Wait until the session is no longer STARTING, or for so long."""
+        await self.until(lambda status: status is not SessionStatus.STARTING, seconds)
+
+    async def until(self, wanted: Callable[[SessionStatus], bool], seconds: float) -> bool:
+        """Wait until the status is as wanted, or for so long; says whether it is."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
-        while self.status is SessionStatus.STARTING and (left := end - loop.time()) > 0:
+        while not wanted(self.status) and (left := end - loop.time()) > 0:
             future: asyncio.Future[None] = loop.create_future()
             self._waiting.add(future)
             try:
                 await asyncio.wait({future}, timeout=left)
             finally:
                 self._waiting.discard(future)
+        return wanted(self.status)
 
     # running
 

@@ -1,0 +1,146 @@
+"""Engines that do as a test tells them: a fake where the wire would begin."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from lidbook.capabilities import Capability, Claim, Feed, absent
+from lidbook.engine import API_VERSION, Engine, EngineSession, EngineSettings, SessionContext
+from lidbook.facts import Picture, PictureState
+from lidbook.identifiers import Lid, PhoneNumber, UserId
+from lidbook.values import AboutAnswer, Account, AddressBookEntry, Person, Registration, SessionStatus, StatusReason
+
+ME = Account(PhoneNumber("15550100"), Lid("9100"), "Robin")
+OTHER = Account(PhoneNumber("15550999"), Lid("9999"), "Somebody Else")
+
+
+class ScriptedSettings(EngineSettings):
+    """What a test may configure."""
+
+    other_account: bool = False
+    slow_start: bool = False
+    fail_to_start: bool = False
+
+
+class ScriptedSession(EngineSession):
+    """Answers from `script`, and counts what it was asked."""
+
+    script: "Script"
+
+    def __init__(self, context: SessionContext) -> None:
+        super().__init__(context)
+        self.script.sessions.append(self)
+
+    @property
+    def settings(self) -> ScriptedSettings:
+        settings = self.context.settings
+        assert isinstance(settings, ScriptedSettings)
+        return settings
+
+    async def start(self) -> None:
+        if self.settings.fail_to_start:
+            raise RuntimeError("no luck")
+        if self.settings.slow_start:
+            return
+        self.context.status(SessionStatus.WORKING, account=OTHER if self.settings.other_account else ME)
+
+    async def stop(self) -> None:
+        self.script.stopped += 1
+
+    def report(self, status: SessionStatus, reason: StatusReason | None = None) -> None:
+        self.context.status(status, reason, account=ME if status is SessionStatus.WORKING else None)
+
+    async def check(self, phones: Sequence[PhoneNumber]) -> Sequence[Registration]:
+        self.script.asked.append(("check", tuple(phones)))
+        await self.script.pause()
+        registered = [phone for phone in phones if phone in self.script.registered]
+        canonical = registered[0] if registered else None
+        lid = self.script.registered[canonical] if canonical is not None else None
+        return [Registration(phone, canonical, lid) for phone in phones]
+
+    async def query_lids(self, phones: Sequence[PhoneNumber]) -> Mapping[PhoneNumber, Lid | None]:
+        self.script.asked.append(("query_lids", tuple(phones)))
+        await self.script.pause()
+        return {phone: self.script.registered.get(phone) for phone in phones}
+
+    async def about(self, persons: Sequence[Person]) -> Sequence[AboutAnswer]:
+        self.script.asked.append(("about", tuple(persons)))
+        await self.script.pause()
+        return [AboutAnswer(person, "Busy") for person in persons]
+
+    async def picture(self, person: Person) -> Picture:
+        self.script.asked.append(("picture", person))
+        await self.script.pause()
+        return Picture(PictureState.PRESENT, "https://p/1.jpg", self.script.picture_expires_at)
+
+    async def update_contact(
+        self, person: Person, first_name: str, last_name: str | None, *, save_on_phone: bool
+    ) -> AddressBookEntry:
+        self.script.asked.append(("update", person))
+        if self.script.forgetful:
+            return AddressBookEntry(person, None, None, None)
+        whole = f"{first_name} {last_name}" if last_name else first_name
+        return AddressBookEntry(person, first_name, last_name, whole)
+
+    async def block(self, person: Person) -> frozenset[UserId]:
+        self.script.asked.append(("block", person))
+        if not self.script.forgetful:
+            self.script.blocked.add(person.lid or person.id)
+        return frozenset(self.script.blocked)
+
+    async def unblock(self, person: Person) -> frozenset[UserId]:
+        self.script.blocked -= {person.lid, person.phone}
+        return frozenset(self.script.blocked)
+
+    async def refresh_groups(self) -> None:
+        self.script.asked.append(("groups", None))
+        await self.script.pause()
+
+
+class Script:
+    """What the server would know, and what it was asked."""
+
+    def __init__(self) -> None:
+        self.registered: dict[PhoneNumber, Lid] = {}
+        self.blocked: set[UserId] = set()
+        self.asked: list[tuple[str, object]] = []
+        self.sessions: list[ScriptedSession] = []
+        self.stopped = 0
+        self.forgetful = False
+        self.picture_expires_at: int | None = None
+        self.error: Exception | None = None
+        self.gate: asyncio.Event | None = None
+
+    async def pause(self) -> None:
+        """Where a test makes the server wait, or fail."""
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.error is not None:
+            raise self.error
+
+
+def scripted(script: Script, engine_name: str = "scripted") -> type[Engine]:
+    """An engine class of its own for one test."""
+
+    class Session(ScriptedSession):
+        pass
+
+    Session.script = script
+
+    class Scripted(Engine):
+        name = engine_name
+        title = "Does as a test tells it"
+        aliases = ("TOLD",) if engine_name == "scripted" else ()
+        api_version = API_VERSION
+        feeds = frozenset(set(Feed) - {Feed.QR})
+        settings = ScriptedSettings
+        session = Session
+        claims: ClassVar[Mapping[Capability, Claim]] = {
+            Capability.CONTACTS_DELETE: absent("the script has no such scene"),
+            Capability.SESSION_QR: absent("pairs by itself"),
+            Capability.SESSION_PAIRING_CODE: absent("pairs by itself"),
+            Capability.SESSION_SCREENSHOT: absent("no browser"),
+            Capability.SESSION_LOGOUT: absent("never linked"),
+        }
+
+    return Scripted

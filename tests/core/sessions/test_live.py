@@ -1,0 +1,255 @@
+"""Live calls: kept answers, one question for many askers, budgets, deadlines, reading back."""
+
+import asyncio
+
+import orjson
+import pytest
+
+from core.sessions.conftest import Core, open_core
+from core.sessions.engines import Script
+from lidbook.errors import (
+    ChangeNotTaken,
+    EngineError,
+    EngineTimeout,
+    InvalidPhoneNumber,
+    NotSupported,
+    RateLimited,
+    SessionNotReady,
+)
+from lidbook.facts import Field, FieldFact, LinkFact, Source
+from lidbook.identifiers import Lid, PhoneNumber
+from lidbook.session_config import SessionConfig
+from lidbook.sessions.session import Session
+from lidbook.values import LidState, Registration
+
+ANN, ANN_LID = PhoneNumber("15550101"), Lid("9101")
+BRAZIL, BRAZIL_REGISTERED = PhoneNumber("5531988887777"), PhoneNumber("553188887777")
+
+
+async def working(core: Core) -> Session:
+    await core.lidbook.sessions.create("s", SessionConfig())
+    return await core.lidbook.sessions.usable("s")
+
+
+def asked(core: Core, what: str) -> int:
+    return sum(1 for kind, _ in core.script.asked if kind == what)
+
+
+async def test_a_registered_number_is_asked_for_once(core: Core) -> None:
+    session = await working(core)
+    core.script.registered[ANN] = ANN_LID
+    first = await session.live.check(ANN)
+    assert first == Registration(ANN, ANN, ANN_LID)
+    assert await session.live.check(ANN) == Registration(ANN, ANN, ANN_LID)
+    assert asked(core, "check") == 1
+    await session.live.check(ANN, refresh=True)
+    assert asked(core, "check") == 2
+
+
+async def test_what_a_check_learns_the_directory_knows(core: Core) -> None:
+    session = await working(core)
+    core.script.registered[ANN] = ANN_LID
+    assert orjson.loads(session.directory.contact(ANN))["isWAContact"] is None
+    await session.live.check(ANN)
+    contact = orjson.loads(session.directory.contact(ANN))
+    assert (contact["isWAContact"], contact["lid"]) == (True, "9101@lid")
+    assert await session.directory.contacts_count() == 1, "only the account itself: a person checked is no contact"
+
+
+async def test_all_spellings_go_in_one_query_and_the_servers_wins(core: Core) -> None:
+    session = await working(core)
+    core.script.registered[BRAZIL_REGISTERED] = ANN_LID
+    answer = await session.live.check(BRAZIL)
+    assert (answer.asked, answer.phone, answer.lid) == (BRAZIL, BRAZIL_REGISTERED, ANN_LID)
+    assert core.script.asked == [("check", (BRAZIL, BRAZIL_REGISTERED))]
+    assert await session.live.check(BRAZIL) == Registration(BRAZIL, BRAZIL_REGISTERED, ANN_LID)
+    assert asked(core, "check") == 1
+    assert session.directory.contact(BRAZIL) == session.directory.contact(BRAZIL_REGISTERED)
+
+
+async def test_nobody_there_is_an_answer(core: Core) -> None:
+    session = await working(core)
+    assert await session.live.check(ANN) == Registration(ANN, None)
+    assert orjson.loads(session.directory.contact(ANN))["isWAContact"] is False
+    await session.live.check(ANN)
+    assert asked(core, "check") == 1
+
+
+async def test_a_local_number_never_reaches_the_server(core: Core) -> None:
+    session = await working(core)
+    for local in ("0049151234567", "015112345678", "12345", "1234567890123456"):
+        with pytest.raises(InvalidPhoneNumber):
+            await session.live.check(PhoneNumber(local))
+    assert core.script.asked == []
+
+
+async def test_many_askers_make_one_question(core: Core) -> None:
+    session = await working(core)
+    core.script.registered[ANN] = ANN_LID
+    core.script.gate = asyncio.Event()
+    askers = [asyncio.create_task(session.live.check(ANN)) for _ in range(20)]
+    await asyncio.sleep(0)
+    askers[0].cancel()
+    await asyncio.sleep(0)
+    core.script.gate.set()
+    answers = await asyncio.gather(*askers[1:])
+    assert set(answers) == {Registration(ANN, ANN, ANN_LID)}
+    assert asked(core, "check") == 1
+
+
+async def test_silence_is_an_error_and_never_an_empty_answer(tmp_path_factory: pytest.TempPathFactory) -> None:
+    script = Script()
+    lidbook = await open_core(tmp_path_factory.mktemp("silent"), script, deadline=0.05)
+    await lidbook.sessions.create("s", SessionConfig())
+    session = await lidbook.sessions.usable("s")
+    script.gate = asyncio.Event()
+    for call in (
+        session.live.check(ANN),
+        session.live.about(ANN),
+        session.live.picture(ANN),
+        session.live.lid_of(ANN),
+        session.live.refresh_groups(),
+    ):
+        with pytest.raises(EngineTimeout):
+            await call
+    assert orjson.loads(session.directory.contact(ANN))["isWAContact"] is None
+    await lidbook.close()
+
+
+async def test_the_servers_limit_closes_that_kind_of_question(core: Core) -> None:
+    session = await working(core)
+    core.script.error = RateLimited("rate-overlimit", 30)
+    with pytest.raises(RateLimited):
+        await session.live.check(ANN)
+    core.script.error = None
+    with pytest.raises(RateLimited) as caught:
+        await session.live.check(ANN)
+    assert 29 < caught.value.retry_after <= 30
+    assert asked(core, "check") == 1
+    assert await session.live.about(ANN) == "Busy", "another kind of question is not affected"
+
+
+async def test_a_spent_budget_says_how_long_to_wait(core: Core) -> None:
+    session = await working(core)
+    for _ in range(5):
+        await session.live.refresh_groups()
+    with pytest.raises(RateLimited) as caught:
+        await session.live.refresh_groups()
+    assert 50 < caught.value.retry_after <= 60
+    assert asked(core, "groups") == 5
+
+
+async def test_what_an_engine_throws_is_told_in_our_terms(core: Core) -> None:
+    session = await working(core)
+    core.script.error = KeyError("jid")
+    with pytest.raises(EngineError) as caught:
+        await session.live.check(ANN)
+    assert isinstance(caught.value.__cause__, KeyError)
+    assert "scripted failed at contacts.check" in caught.value.message
+
+
+async def test_a_capability_that_is_absent_refuses_with_its_note_and_costs_no_budget(core: Core) -> None:
+    session = await working(core)
+    for _ in range(100):
+        with pytest.raises(NotSupported) as caught:
+            await session.live.delete_contact(ANN)
+    assert caught.value.note == "the script has no such scene"
+
+
+async def test_a_stopped_session_says_in_what_status_it_is(core: Core) -> None:
+    session = await working(core)
+    await core.lidbook.sessions.stop("s")
+    with pytest.raises(SessionNotReady) as caught:
+        await session.live.check(ANN)
+    assert caught.value.session_status == "STOPPED"
+
+
+async def test_a_contact_that_does_not_read_back_is_not_a_success(core: Core) -> None:
+    session = await working(core)
+    core.script.forgetful = True
+    with pytest.raises(ChangeNotTaken):
+        await session.live.update_contact(ANN, "Ann", "Lee")
+    assert orjson.loads(session.directory.contact(ANN))["name"] is None
+
+
+async def test_a_contact_written_is_read_at_once(core: Core) -> None:
+    session = await working(core)
+    await session.live.update_contact(ANN, "Ann", "Lee")
+    contact = orjson.loads(session.directory.contact(ANN))
+    assert (contact["name"], contact["shortName"], contact["isMyContact"]) == ("Ann Lee", "Ann", True)
+    await session.live.update_contact(ANN, "Anna", None)
+    assert orjson.loads(session.directory.contact(ANN))["name"] == "Anna"
+
+
+async def test_blocking_by_phone_asks_for_the_lid_first(core: Core) -> None:
+    session = await working(core)
+    core.script.registered[ANN] = ANN_LID
+    await session.live.block(ANN)
+    assert [kind for kind, _ in core.script.asked] == ["query_lids", "block"]
+    assert core.script.blocked == {ANN_LID}
+    assert orjson.loads(session.directory.contact(ANN))["isBlocked"] is True
+    assert len(orjson.loads(await session.directory.blocklist())) == 1
+    await session.live.unblock(ANN_LID)
+    assert orjson.loads(session.directory.contact(ANN))["isBlocked"] is False
+    assert await session.directory.blocklist() == b"[]"
+
+
+async def test_a_block_that_the_list_does_not_show_is_an_error(core: Core) -> None:
+    session = await working(core)
+    core.script.forgetful = True
+    with pytest.raises(ChangeNotTaken):
+        await session.live.block(ANN)
+
+
+async def test_a_phone_number_gets_its_lid_by_one_live_query(core: Core) -> None:
+    session = await working(core)
+    core.script.registered[ANN] = ANN_LID
+    answer = await session.live.lid_of(ANN)
+    assert (answer.lid, answer.phone, answer.state) == (ANN_LID, ANN, LidState.MAPPED)
+    await session.live.lid_of(ANN)
+    assert asked(core, "query_lids") == 1
+
+
+async def test_a_number_without_a_lid_is_not_asked_for_again_at_once(core: Core) -> None:
+    session = await working(core)
+    for _ in range(3):
+        assert (await session.live.lid_of(ANN)).lid is None
+    assert asked(core, "query_lids") == 1
+
+
+async def test_a_spent_budget_leaves_a_lid_pending(core: Core) -> None:
+    session = await working(core)
+    for number in range(100):
+        await session.live.lid_of(PhoneNumber(f"1555{number:07}"))
+    answer = await session.live.lid_of(ANN)
+    assert (answer.lid, answer.state) == (None, LidState.PENDING)
+    assert asked(core, "query_lids") == 100
+
+
+async def test_waiting_for_a_phone_number_ends_when_it_arrives(core: Core) -> None:
+    session = await working(core)
+    waiting = asyncio.create_task(session.live.phone_of(ANN_LID, wait=30))
+    await asyncio.sleep(0)
+    await session.directory.apply([LinkFact(ANN, ANN_LID, Source.MESSAGE, 1)])
+    answer = await waiting
+    assert (answer.phone, answer.state) == (ANN, LidState.MAPPED)
+
+
+async def test_a_picture_is_kept_until_its_address_expires(core: Core) -> None:
+    session = await working(core)
+    await session.directory.apply([LinkFact(ANN, ANN_LID, Source.MESSAGE, 1)])
+    await session.live.picture(ANN)
+    await session.live.picture(ANN_LID)
+    assert asked(core, "picture") == 1, "kept per person, not per spelling"
+    core.script.picture_expires_at = 1
+    await session.live.picture(ANN, refresh=True)
+    await session.live.picture(ANN)
+    assert asked(core, "picture") == 3, "an address that has expired is no answer"
+
+
+async def test_an_about_is_kept_for_a_while(core: Core) -> None:
+    session = await working(core)
+    await session.directory.apply([FieldFact(ANN, Field.PUSHNAME, "ann", Source.MESSAGE, 1)])
+    assert await session.live.about(ANN) == "Busy"
+    assert await session.live.about(ANN) == "Busy"
+    assert asked(core, "about") == 1
