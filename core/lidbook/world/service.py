@@ -144,6 +144,8 @@ class WorldService:
         first, last = first_name.strip(), (last_name or "").strip()
         full = " ".join(part for part in (first, last) if part)
         user = self._book_key(person)
+        for other in self._book_keys(person)[1:]:
+            self.live.commit(ContactRemoved(0, self.lid, other))
         self.live.commit(
             ContactSaved(0, self.lid, user, first or None, last or None, full or None, on_phone=save_on_phone)
         )

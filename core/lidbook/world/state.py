@@ -107,6 +107,9 @@ class WorldState:
     ) -> None:
         match change:
             case ContactSaved(at, _, user, first, last, full, on_phone):
+                old = account.entry(user)
+                if old is not None:
+                    del account.book[old.user]
                 account.book[user] = BookEntry(user, first, last, full, at, on_phone)
             case ContactRemoved():
                 account.book.pop(change.user, None)
@@ -184,13 +187,18 @@ class WorldState:
 
 
 def _opened(account: WorldAccount) -> AccountState:
-    return AccountState(
+    """The account at the beginning; of two lines for one number, in whatever spelling, the first one counts."""
+    state = AccountState(
         lid=account.lid,
         device=account.device,
-        book={entry.user: entry for entry in account.book},
+        book={},
         chats={chat.lid: chat.at for chat in account.chats},
         seen=dict.fromkeys(sorted(account.seen)),
         mapped=dict.fromkeys(sorted(account.mapped), account.since),
         blocked=dict.fromkeys(sorted(account.blocklist), account.since),
         blocklist_changed=account.since,
     )
+    for entry in account.book:
+        if state.entry(entry.user) is None:
+            state.book[entry.user] = entry
+    return state

@@ -62,7 +62,7 @@ def test_any_name_survives(name: str) -> None:
 
 @pytest.mark.parametrize("line", ["", "{}", "[]", "null", '{"change":"Nonsense"}', '{"change":"Unblocked","at":1}'])
 def test_anything_else_is_no_change(line: str) -> None:
-    with pytest.raises(ValueError, match="not a change|Expecting value"):
+    with pytest.raises(ValueError, match=r"not a change|Expecting value"):
         decode_change(line)
 
 
@@ -109,7 +109,7 @@ def test_damage_in_the_middle_is_not_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "changes.jsonl"
     line = encode_change(EVERY_KIND[0])
     path.write_text(f"{line}\nnonsense\n{line}\n")
-    with pytest.raises(InvalidWorld, match="line 2 of .* is damaged"):
+    with pytest.raises(InvalidWorld, match=r"line 2 of .* is damaged"):
         Journal(path)
     assert path.read_text() == f"{line}\nnonsense\n{line}\n"
 

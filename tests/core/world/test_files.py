@@ -1,6 +1,7 @@
 """World files: read as written, and refused with a sentence that says what to write instead."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,9 @@ from lidbook.world.lids import derive_lid
 from lidbook.world.model import World
 from lidbook.world.sources import WorldSource, open_source
 
-ANA = {"phone": "+1 202 555 0101", "pushname": "Ana"}
-BEN = {"phone": "+55 31 8888-7777", "pushname": "Ben"}
-ACCOUNT = {"person": "+1 202 555 0101"}
+ANA: dict[str, object] = {"phone": "+1 202 555 0101", "pushname": "Ana"}
+BEN: dict[str, object] = {"phone": "+55 31 8888-7777", "pushname": "Ben"}
+ACCOUNT: dict[str, object] = {"person": "+1 202 555 0101"}
 
 
 def parse(people: list[dict[str, object]], *accounts: dict[str, object], **more: object) -> World:
@@ -55,7 +56,7 @@ def test_somebody_may_have_a_lid_only() -> None:
 
 
 @pytest.mark.parametrize("made", [lambda: generate_world(300), lambda: open_source(WorldSource()).world])
-def test_a_saved_world_is_read_back_the_same(tmp_path: Path, made: "type[World]") -> None:
+def test_a_saved_world_is_read_back_the_same(tmp_path: Path, made: Callable[[], World]) -> None:
     world = made()
     save_world(world, tmp_path / "world.json")
     assert load_world(tmp_path / "world.json") == world

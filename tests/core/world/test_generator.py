@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -24,7 +23,8 @@ def test_the_same_numbers_give_the_same_world_in_another_process() -> None:
         "import hashlib; from lidbook.world.generator import generate_world; from lidbook.world.live import LiveWorld\n"
         "from lidbook.world.service import WorldService\n"
         "world = generate_world(500, 7); service = WorldService(LiveWorld(world))\n"
-        "text = repr((world.people, world.groups, [(a.lid, a.book, a.chats, sorted(a.seen)) for a in world.accounts]))\n"
+        "accounts = [(a.lid, a.book, a.chats, sorted(a.seen)) for a in world.accounts]\n"
+        "text = repr((world.people, world.groups, accounts))\n"
         "text += repr(list(service.introductions()))\n"
         "print(hashlib.sha256(text.encode()).hexdigest())"
     )
@@ -52,12 +52,6 @@ def test_small_worlds_are_possible(people: int) -> None:
 def test_a_world_of_fewer_than_nobody_is_refused() -> None:
     with pytest.raises(ValueError, match="no fewer than 0"):
         generate_world(-1)
-
-
-def test_ten_thousand_people_take_no_noticeable_time() -> None:
-    started = time.process_time()
-    generate_world(10_000, seed=99)
-    assert time.process_time() - started < 5
 
 
 def test_numbers_are_dialable_and_nobody_shares_one_in_any_spelling(world: World) -> None:
