@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from typing import Final, Protocol, TypeVar, cast
 
 from lidbook.capabilities import Capability
+from lidbook.clock import Moments
 from lidbook.directory.directory import Directory
 from lidbook.engine import EngineSession
 from lidbook.errors import ChangeNotTaken, EngineError, EngineTimeout, LidbookError, RateLimited
@@ -61,6 +62,7 @@ class LiveCalls:
         self._directory = directory
         self._budget = budget
         self._clock = clock
+        self._moment = Moments(clock)
         self._deadline = deadline
         self._flying: dict[Hashable, asyncio.Task[object]] = {}
         self._without_lid = AnswersKept(clock, NO_LID_KEPT)
@@ -109,7 +111,7 @@ class LiveCalls:
         )
         if (entry.first_name or "") != first_name.strip() and entry.first_name != first_name:
             raise ChangeNotTaken("the server took the contact but shows another name when read back; try again")
-        now = self._clock()
+        now = self._moment()
         names = (
             (Field.FIRST_NAME, entry.first_name),
             (Field.LAST_NAME, entry.last_name),
@@ -123,7 +125,7 @@ class LiveCalls:
         """Remove a contact from the address book; somebody who is not in it is no error."""
         person = self._directory.person(user)
         await self._call(Capability.CONTACTS_DELETE, lambda engine: engine.delete_contact(person))
-        now = self._clock()
+        now = self._moment()
         await self._directory.apply(
             [
                 FieldFact(identifier, field, None, Source.ADDRESS_BOOK, now)
@@ -213,7 +215,7 @@ class LiveCalls:
             raise EngineError("the engine answered about other numbers than it was asked about")
         found = next((answer for answer in answers if answer.phone == answer.asked), None)
         found = found or next((answer for answer in answers if answer.registered), answers[0])
-        await self._directory.apply(registration_facts(answers, found, self._clock(), self._directory))
+        await self._directory.apply(registration_facts(answers, found, self._moment(), self._directory))
         return Registration(phone, found.phone, found.lid, found.username, found.verified_name, business=found.business)
 
     async def _about(self, person: Person) -> str | None:
@@ -221,18 +223,18 @@ class LiveCalls:
         if len(answers) != 1:
             raise EngineError(f"the engine gave {len(answers)} answers about one person")
         about = answers[0].about
-        await self._directory.apply([FieldFact(person.id, Field.ABOUT, about, Source.SERVER, self._clock())])
+        await self._directory.apply([FieldFact(person.id, Field.ABOUT, about, Source.SERVER, self._moment())])
         return about
 
     async def _picture(self, person: Person) -> Picture:
         picture = await self._call(Capability.CONTACTS_PICTURE, lambda engine: engine.picture(person))
-        await self._directory.apply([FieldFact(person.id, Field.PICTURE, picture, Source.SERVER, self._clock())])
+        await self._directory.apply([FieldFact(person.id, Field.PICTURE, picture, Source.SERVER, self._moment())])
         return picture
 
     async def _query_lid(self, phone: PhoneNumber) -> None:
         asked = spellings(phone)
         found = await self._call(Capability.LIDS_QUERY, lambda engine: engine.query_lids(asked), already_spent=True)
-        now = self._clock()
+        now = self._moment()
         facts: list[Fact] = [
             LinkFact(spelling, lid, Source.SERVER, now)
             for spelling in asked
@@ -252,7 +254,7 @@ class LiveCalls:
         return Person(answer.phone, answer.lid, person.username)
 
     async def _take_blocklist(self, blocked: frozenset[UserId]) -> None:
-        await self._directory.apply([BlocklistFact(blocked, Source.SERVER, self._clock())])
+        await self._directory.apply([BlocklistFact(blocked, Source.SERVER, self._moment())])
 
     async def _call(
         self, kind: Capability, call: Callable[[EngineSession], Awaitable[T]], *, already_spent: bool = False

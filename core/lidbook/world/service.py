@@ -4,7 +4,6 @@ A server tells the LID of a phone number, and never the phone number of a LID.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from lidbook.errors import NotOnWhatsApp
@@ -15,63 +14,10 @@ from lidbook.world.changes import Blocked, Change, ContactRemoved, ContactSaved,
 from lidbook.world.live import LiveWorld
 from lidbook.world.model import Addressing, BookEntry, WorldGroup, WorldPerson
 from lidbook.world.state import AccountState
+from lidbook.world.views import GroupView, Introduction, LidMapping, SavedContact, SeenPerson
 
 WEEK: Final = 7 * 24 * 3600
 PICTURE_HOST: Final = "https://pps.sandbox.invalid"
-
-
-@dataclass(frozen=True, slots=True)
-class SavedContact:
-    """A line of the address book as app state holds it: under the server's own spelling of the number."""
-
-    person: Person
-    first_name: str | None
-    last_name: str | None
-    full_name: str | None
-    changed: int
-
-
-@dataclass(frozen=True, slots=True)
-class SeenPerson:
-    """What history and messages tell of somebody this account has met."""
-
-    person: Person
-    pushname: str | None
-    verified_name: str | None
-    business: bool
-    chat: bool
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class LidMapping:
-    """One pair of the history's list, and since when the account knows it."""
-
-    phone: PhoneNumber
-    lid: Lid
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Introduction:
-    """Everything that linking a device tells of one person."""
-
-    saved: SavedContact | None
-    seen: SeenPerson | None
-    mapping: LidMapping | None
-
-
-@dataclass(frozen=True, slots=True)
-class GroupView:
-    """A group as this account may see it."""
-
-    id: GroupId
-    subject: str
-    description: str | None
-    owner: UserId | None
-    creation: int
-    participants: tuple[Participant, ...]
-    changed: int
 
 
 class WorldService:
@@ -121,7 +67,11 @@ class WorldService:
 
     def groups(self) -> tuple[GroupView, ...]:
         """The groups this account is in."""
-        return tuple(self.view(group) for group in self.live.state.groups_of(self.state))
+        return tuple(self.each_group())
+
+    def each_group(self) -> Iterator[GroupView]:
+        """The same one by one, for accounts in very many."""
+        return (self.view(group) for group in self.live.state.groups_of(self.state))
 
     def group(self, group: GroupId) -> GroupView | None:
         """One group, None unless this account is in it."""
