@@ -23,6 +23,8 @@ from lidbook.values import LidAnswer, LidState, Person
 
 SortBy = Literal["id", "name"]
 _DUMP_ROWS: Final = 400
+_INLINE_ROWS: Final = 500
+"""Longest page that is read on the event loop; a longer one would hold everybody up."""
 _CONTACTS: Final = {"id": (Segment.IDS,), "name": (Segment.NAMED, Segment.NAMELESS)}
 _BY_ID: Final = "SELECT doc FROM person WHERE session = ? AND id = ?"
 _BY_LID: Final = "SELECT doc FROM person INDEXED BY person_by_lid WHERE session = ? AND mapped = 1 AND lid = ?"
@@ -311,10 +313,13 @@ class Directory:
 
     async def _page(self, segments: Sequence[Segment], *, descending: bool, limit: int, offset: int) -> bytes:
         orders = [(segment, self._orders.get(segment) or await self._order(segment)) for segment in segments]
-        documents = page(
-            self._database.reader, self._session, orders, descending=descending, limit=limit, offset=offset
-        )
-        return b"[" + b",".join(documents) + b"]"
+        session = self._session
+
+        def work(connection: sqlite3.Connection) -> bytes:
+            found = page(connection, session, orders, descending=descending, limit=limit, offset=offset)
+            return b"[" + b",".join(found) + b"]"
+
+        return work(self._database.reader) if limit <= _INLINE_ROWS else await self._database.read(work)
 
     async def _walk(self, segment: Segment, *, descending: bool, skip: int) -> AsyncIterator[list[bytes]]:
         session = self._session

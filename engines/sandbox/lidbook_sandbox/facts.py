@@ -36,15 +36,16 @@ from lidbook.world.changes import (
     Unblocked,
 )
 from lidbook.world.model import BookEntry
-from lidbook.world.service import GroupView, Introduction, SavedContact, SeenPerson, WorldService
+from lidbook.world.service import WorldService
+from lidbook.world.views import GroupView, Introduction, SavedContact, SeenPerson
 
 NAMES = (Field.FIRST_NAME, Field.LAST_NAME, Field.FULL_NAME)
 
 
 def introduction_facts(introduction: Introduction, floor: int = 0) -> Iterator[Fact]:
-    """All that linking a device tells of one person; the pair first."""
+    """All that linking a device tells of one person; the pair first, and once."""
     saved, seen, mapping = introduction.saved, introduction.seen, introduction.mapping
-    if mapping is not None:
+    if mapping is not None and (saved is None or saved.person.phone is None):
         yield LinkFact(mapping.phone, mapping.lid, Source.HISTORY, max(mapping.at, floor))
     if saved is not None:
         at = max(saved.changed, floor)

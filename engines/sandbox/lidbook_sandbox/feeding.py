@@ -1,9 +1,10 @@
 """Telling the directory of a world: all of it at first, only what changed afterwards."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import replace
-from typing import Final
+from itertools import islice
+from typing import Final, TypeVar
 
 from lidbook.capabilities import Feed
 from lidbook.engine import SessionContext
@@ -23,8 +24,14 @@ from lidbook_sandbox.progress import (
     told_in,
 )
 
-BATCH: Final = 2000
-"""Facts handed over at a time; what is made between two of them holds up everybody else."""
+T = TypeVar("T")
+
+BATCH: Final = 4000
+"""Facts handed over at a time."""
+BREATH: Final = 200
+"""How many persons, or facts of groups, are prepared before others get a turn."""
+REPORT_EVERY: Final = 5
+"""Batches between two reports of progress; a report costs a COMMIT as well."""
 PERSON_FEEDS: Final = (Feed.CONTACTS, Feed.PUSHNAMES, Feed.LIDS)
 FEEDS: Final = (*PERSON_FEEDS, Feed.BLOCKLIST, Feed.GROUPS)
 
@@ -73,9 +80,9 @@ class Feeder:
     async def tell_groups(self) -> None:
         """All groups as the server shows them now, the list of them last."""
         at = self._service.live.moment()
-        facts = (fact for view in self._service.groups() for fact in group_facts(view, Source.GROUP, at))
-        for batch in _batches(facts):
-            await self._tell(batch)
+        await self._tell_group_facts(
+            fact for view in self._service.each_group() for fact in group_facts(view, Source.GROUP, at)
+        )
         await self._tell([group_list_fact(self._service, Source.GROUP, at)])
 
     async def _resume(self, synced: bool) -> bool:
@@ -115,7 +122,8 @@ class Feeder:
             await self._context.sync(feed, expected=expected.get(feed), received=0)
         gone = await told_before(self._context.vault, self._progress)
         batch: list[Fact] = []
-        for introduction in self._service.introductions():
+        batches = 0
+        async for introduction in _breathing(self._service.introductions()):
             received[Feed.CONTACTS] += introduction.saved is not None
             received[Feed.PUSHNAMES] += introduction.seen is not None
             received[Feed.LIDS] += introduction.mapping is not None
@@ -123,8 +131,10 @@ class Feeder:
             if len(batch) >= BATCH:
                 await self._tell_noted(batch, gone)
                 batch = []
-                for feed in PERSON_FEEDS:
-                    await self._context.sync(feed, expected=expected.get(feed), received=received[feed])
+                batches += 1
+                if batches % REPORT_EVERY == 0:
+                    for feed in PERSON_FEEDS:
+                        await self._context.sync(feed, expected=expected.get(feed), received=received[feed])
         if batch:
             await self._tell_noted(batch, gone)
         for batch in _batches(fact for user, bits in gone.items() for fact in retractions(user, bits, floor)):
@@ -138,14 +148,31 @@ class Feeder:
         await self._context.sync(Feed.BLOCKLIST, expected=count, received=count, complete=True)
 
     async def _tell_all_groups(self) -> None:
-        views, floor = self._service.groups(), self._progress.floor
-        await self._context.sync(Feed.GROUPS, expected=len(views), received=0)
-        facts = (fact for view in views for fact in group_facts(view, Source.GROUP, max(view.changed, floor)))
-        for batch in _batches(facts):
-            await self._tell(batch)
-        at = max([floor, *(view.changed for view in views)])
+        floor, count = self._progress.floor, len(self._service.state.groups)
+        await self._context.sync(Feed.GROUPS, expected=count, received=0)
+        at = floor
+        for group in self._service.live.state.groups_of(self._service.state):
+            at = max(at, group.changed)
+        await self._tell_group_facts(
+            fact
+            for view in self._service.each_group()
+            for fact in group_facts(view, Source.GROUP, max(view.changed, floor))
+        )
         await self._tell([group_list_fact(self._service, Source.GROUP, at)])
-        await self._context.sync(Feed.GROUPS, expected=len(views), received=len(views), complete=True)
+        await self._context.sync(Feed.GROUPS, expected=count, received=count, complete=True)
+
+    async def _tell_group_facts(self, facts: Iterable[Fact]) -> None:
+        """In batches of about `BATCH`, a group counting as many facts as it has participants."""
+        batch: list[Fact] = []
+        weight = 0
+        async for fact in _breathing(facts):
+            batch.append(fact)
+            weight += 1 + len(fact.participants or ()) if isinstance(fact, GroupFact) else 1
+            if weight >= BATCH:
+                await self._tell(batch)
+                batch, weight = [], 0
+        if batch:
+            await self._tell(batch)
 
     async def _tell_noted(self, batch: list[Fact], gone: Told) -> None:
         """Tell people's facts, and note first what they are; what is told is not gone."""
@@ -163,15 +190,15 @@ class Feeder:
             await self._context.facts(facts)
 
 
+async def _breathing(items: Iterable[T]) -> AsyncIterator[T]:
+    """The same items, with a pause every so often, so that large worlds hold nobody up."""
+    for count, item in enumerate(items):
+        if count % BREATH == 0:
+            await asyncio.sleep(0)
+        yield item
+
+
 def _batches(facts: Iterable[Fact]) -> Iterator[list[Fact]]:
-    """Lists of about `BATCH` facts, a group counting as many as it has participants."""
-    batch: list[Fact] = []
-    weight = 0
-    for fact in facts:
-        batch.append(fact)
-        weight += 1 + len(fact.participants or ()) if isinstance(fact, GroupFact) else 1
-        if weight >= BATCH:
-            yield batch
-            batch, weight = [], 0
-    if batch:
+    remaining = iter(facts)
+    while batch := list(islice(remaining, BATCH)):
         yield batch

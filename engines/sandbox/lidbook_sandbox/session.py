@@ -286,8 +286,12 @@ class SandboxSession(EngineSession):
                 merged=len(counts.merged),
                 refused=len(counts.refused),
             )
-            for refused in counts.refused:
-                log.warning("card refused", line=refused.line, reason=refused.reason, advice=refused.advice)
+            if counts.refused:
+                log.warning(
+                    "some of the address book cannot be used",
+                    refused=len(counts.refused),
+                    see=f"lidbook sandbox world check {self._settings.source.path}",
+                )
 
     def _pulse(self, _: Change) -> None:
         self._line.pulse()
