@@ -146,6 +146,7 @@ class SessionContext(Protocol):
         """Feed the directory. Returns after COMMIT: what was awaited here survives a crash.
 
         Await one call before the next; that is the back-pressure. Any size is taken, a few thousand at a time is best.
+        Raises `LoggedOut` when the account reported with WORKING is not the one that the directory belongs to.
         """
 
     async def sync(

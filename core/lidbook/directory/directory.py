@@ -18,7 +18,7 @@ from lidbook.directory.state import Entry, State, decode, field_value, new_state
 from lidbook.errors import GroupNotFound
 from lidbook.facts import Facts, Field, FieldValue
 from lidbook.hookspecs import Change
-from lidbook.identifiers import GroupId, Lid, PhoneNumber, UserId, parse_wire
+from lidbook.identifiers import GroupId, Lid, PhoneNumber, UserId, parse_wire, spellings
 from lidbook.values import LidAnswer, LidState, Person
 
 SortBy = Literal["id", "name"]
@@ -289,13 +289,22 @@ class Directory:
         return None if row is None else row[0]
 
     def _canonical(self, user: UserId) -> UserId:
-        """The spelling under which the server knows a phone number, where it is known to differ."""
+        """The spelling under which the server knows a phone number, where it is known to differ.
+
+        A number of which nothing is known is taken for its other spelling if somebody is known under that: in the
+        countries concerned both are one subscriber.
+        """
         if isinstance(user, Lid):
             return user
-        alias = self.said(user, Field.ALIAS)
-        if alias is None or not isinstance(alias[0], str) or not alias[0]:
-            return user
-        return parse_wire(alias[0])
+        key = str(user)
+        row = self._database.reader.execute(_STATE, (self._session, key)).fetchone()
+        if row is not None:
+            alias = decode(row[1]).fields.get(Field.ALIAS.value)
+            return parse_wire(alias[0]) if alias is not None and isinstance(alias[0], str) and alias[0] else user
+        for other in spellings(user)[1:]:
+            if self._database.reader.execute(_LID_OF_PHONE, (self._session, str(other))).fetchone() is not None:
+                return other
+        return user
 
     def _states(self, user: UserId) -> tuple[str | None, State, str | None, State]:
         key = str(user)

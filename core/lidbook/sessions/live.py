@@ -117,9 +117,15 @@ class LiveCalls:
             (Field.LAST_NAME, entry.last_name),
             (Field.FULL_NAME, entry.full_name),
         )
-        await self._directory.apply(
-            [FieldFact(person.id, field, name or None, Source.ADDRESS_BOOK, now) for field, name in names]
-        )
+        written = entry.person
+        facts: list[Fact] = [
+            FieldFact(written.id, field, name or None, Source.ADDRESS_BOOK, now) for field, name in names
+        ]
+        if isinstance(user, PhoneNumber) and written.phone is not None and written.phone != user:
+            facts.append(FieldFact(user, Field.ALIAS, str(written.phone), Source.SERVER, now))
+        if written.phone is not None and written.lid is not None:
+            facts.append(LinkFact(written.phone, written.lid, Source.SERVER, now))
+        await self._directory.apply(facts)
 
     async def delete_contact(self, user: UserId) -> None:
         """Remove a contact from the address book; somebody who is not in it is no error."""

@@ -13,7 +13,7 @@ from lidbook.capabilities import Feed
 from lidbook.directory.database import Database
 from lidbook.directory.directory import Directory
 from lidbook.engine import Engine, EngineSession, EngineSettings, Log, Network, Vault
-from lidbook.errors import EngineUnavailable, LidbookError, SessionNotReady
+from lidbook.errors import EngineUnavailable, LidbookError, LoggedOut, SessionNotReady
 from lidbook.facts import Facts, Field, FieldFact, LinkFact, Source
 from lidbook.hooks import Hooks
 from lidbook.hookspecs import Change
@@ -81,7 +81,6 @@ class Session:
         self._around = around
         self._running: EngineSession | None = None
         self._holding: AsyncExitStack | None = None
-        self._reports: asyncio.Queue[_Report] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._waiting: set[asyncio.Future[None]] = set()
 
@@ -134,8 +133,7 @@ class Session:
         if self._running is not None:
             return
         self._show(SessionStatus.STARTING, None)
-        reports: asyncio.Queue[_Report] = asyncio.Queue()
-        self._reports = reports
+        reports = _Reports(asyncio.Queue())
         folder = self._around.data_dir / "sessions" / self.name / self.engine.name
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         context = _Context(self, reports, folder, self._around.network)
@@ -211,26 +209,37 @@ class Session:
 
     # what the engine reports
 
-    async def _listen(self, reports: "asyncio.Queue[_Report]") -> None:
+    async def _listen(self, reports: "_Reports") -> None:
         """Take the engine's reports one after another: what WORKING needs is done before WORKING shows."""
         while True:
-            report = await reports.get()
-            if report.status is SessionStatus.WORKING:
-                if report.account is None:
-                    self.log.error("the engine reported WORKING without the account", engine=self.engine.name)
-                    await self._close()
-                    await self._fail(StatusReason.CRASHED)
-                    return
-                if not await self._bind(report.account):
-                    await self._close()
-                    await self._fail(StatusReason.ACCOUNT_CHANGED)
-                    return
-            if report.status is not SessionStatus.SCAN_QR_CODE:
-                self.qr = None
-            elif report.qr is not None:
-                self.qr = report.qr
-            self._show(report.status, report.reason)
-            await self._store_status()
+            report = await reports.queue.get()
+            try:
+                refusal = await self._take(report)
+            except Exception:
+                self.log.exception("a report of the engine could not be taken", status=report.status.value)
+                refusal = StatusReason.CRASHED
+            reports.refused = refusal is not None
+            reports.queue.task_done()
+            if refusal is not None:
+                await self._close()
+                await self._fail(refusal)
+                return
+
+    async def _take(self, report: "_Report") -> StatusReason | None:
+        """Show what the engine reports; returns why the session cannot go on with it, None when it can."""
+        if report.status is SessionStatus.WORKING:
+            if report.account is None:
+                self.log.error("the engine reported WORKING without the account", engine=self.engine.name)
+                return StatusReason.CRASHED
+            if not await self._bind(report.account):
+                return StatusReason.ACCOUNT_CHANGED
+        if report.status is not SessionStatus.SCAN_QR_CODE:
+            self.qr = None
+        elif report.qr is not None:
+            self.qr = report.qr
+        self._show(report.status, report.reason)
+        await self._store_status()
+        return None
 
     async def _bind(self, account: Account) -> bool:
         """Bind the directory to the account's own LID; False when it belongs to another account."""
@@ -296,12 +305,19 @@ class _Report:
     qr: str | None = None
 
 
+@dataclass(slots=True)
+class _Reports:
+    """What an engine session reported and nobody has looked at yet."""
+
+    queue: asyncio.Queue[_Report]
+    refused: bool = False
+    """Whether a report was such that the session must not go on."""
+
+
 class _Context:
     """What the engine session gets; see `lidbook.engine.SessionContext`."""
 
-    def __init__(
-        self, session: Session, reports: "asyncio.Queue[_Report]", folder: Path, network: Network | None
-    ) -> None:
+    def __init__(self, session: Session, reports: _Reports, folder: Path, network: Network | None) -> None:
         self.session: str = session.name
         self.settings: EngineSettings = session.engine_settings
         self.config = session.config.client_config()
@@ -313,7 +329,10 @@ class _Context:
         self._reports = reports
 
     async def facts(self, facts: Facts) -> None:
-        """Feed the directory; returns after COMMIT."""
+        """Feed the directory; returns after COMMIT. What was reported before is taken first: whose facts are these?"""
+        await self._reports.queue.join()
+        if self._reports.refused:
+            raise LoggedOut("this session is closed: another account was linked than its directory belongs to")
         await self._directory.apply(facts)
 
     async def sync(
@@ -330,8 +349,8 @@ class _Context:
         self, status: SessionStatus, reason: StatusReason | None = None, *, account: Account | None = None
     ) -> None:
         """Report a change of status."""
-        self._reports.put_nowait(_Report(status, reason, account))
+        self._reports.queue.put_nowait(_Report(status, reason, account))
 
     def qr(self, value: str) -> None:
         """Show a QR code."""
-        self._reports.put_nowait(_Report(SessionStatus.SCAN_QR_CODE, qr=value))
+        self._reports.queue.put_nowait(_Report(SessionStatus.SCAN_QR_CODE, qr=value))

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from lidbook.capabilities import Capability, Claim, Feed, absent
 from lidbook.engine import API_VERSION, Engine, EngineSession, EngineSettings, SessionContext
-from lidbook.facts import Picture, PictureState
-from lidbook.identifiers import Lid, PhoneNumber, UserId
+from lidbook.facts import Field, FieldFact, Picture, PictureState, Source
+from lidbook.identifiers import Lid, PhoneNumber, UserId, spellings
 from lidbook.values import AboutAnswer, Account, AddressBookEntry, Person, Registration, SessionStatus, StatusReason
 
 ME = Account(PhoneNumber("15550100"), Lid("9100"), "Robin")
@@ -20,6 +20,7 @@ class ScriptedSettings(EngineSettings):
     other_account: bool = False
     slow_start: bool = False
     fail_to_start: bool = False
+    feeds_at_once: bool = False
 
 
 class ScriptedSession(EngineSession):
@@ -30,6 +31,7 @@ class ScriptedSession(EngineSession):
     def __init__(self, context: SessionContext) -> None:
         super().__init__(context)
         self.script.sessions.append(self)
+        self.feeding: asyncio.Task[None] | None = None
 
     @property
     def settings(self) -> ScriptedSettings:
@@ -42,7 +44,13 @@ class ScriptedSession(EngineSession):
             raise RuntimeError("no luck")
         if self.settings.slow_start:
             return
+        if self.settings.feeds_at_once:
+            self.feeding = asyncio.create_task(self._feed())
         self.context.status(SessionStatus.WORKING, account=OTHER if self.settings.other_account else ME)
+
+    async def _feed(self) -> None:
+        fact = FieldFact(PhoneNumber("15550199"), Field.FULL_NAME, "From the wrong book", Source.ADDRESS_BOOK, 1)
+        await self.context.facts([fact])
 
     async def stop(self) -> None:
         self.script.stopped += 1
@@ -80,6 +88,9 @@ class ScriptedSession(EngineSession):
         if self.script.forgetful:
             return AddressBookEntry(person, None, None, None)
         whole = f"{first_name} {last_name}" if last_name else first_name
+        for spelling in spellings(person.phone) if person.phone is not None else ():
+            if spelling in self.script.registered:
+                person = Person(spelling, self.script.registered[spelling])
         return AddressBookEntry(person, first_name, last_name, whole)
 
     async def block(self, person: Person) -> frozenset[UserId]:

@@ -253,3 +253,20 @@ async def test_an_about_is_kept_for_a_while(core: Core) -> None:
     assert await session.live.about(ANN) == "Busy"
     assert await session.live.about(ANN) == "Busy"
     assert asked(core, "about") == 1
+
+
+async def test_a_contact_written_under_another_spelling_is_the_same_person(core: Core) -> None:
+    session = await working(core)
+    core.script.registered[BRAZIL_REGISTERED] = ANN_LID
+    await session.live.update_contact(BRAZIL, "Bia", None)
+    assert orjson.loads(session.directory.contact(BRAZIL_REGISTERED))["name"] == "Bia"
+    assert session.directory.contact(BRAZIL) == session.directory.contact(BRAZIL_REGISTERED)
+    assert await session.directory.contacts_count() == 2, "the account itself, and one Bia"
+
+
+async def test_the_spelling_that_is_not_registered_finds_the_person_without_asking(core: Core) -> None:
+    session = await working(core)
+    await session.directory.apply([LinkFact(BRAZIL_REGISTERED, ANN_LID, Source.HISTORY, 1)])
+    assert session.directory.contact(BRAZIL) == session.directory.contact(BRAZIL_REGISTERED)
+    assert (await session.live.lid_of(BRAZIL)).phone == BRAZIL_REGISTERED
+    assert core.script.asked == []

@@ -12,6 +12,7 @@ from lidbook.errors import (
     DataDirLocked,
     InvalidConfig,
     InvalidSessionName,
+    LoggedOut,
     SessionExists,
     SessionMissing,
     SessionNotFound,
@@ -182,3 +183,25 @@ async def test_losing_the_network_is_starting_and_not_failed(core: Core) -> None
     waiting = asyncio.create_task(core.lidbook.sessions.usable("s"))
     core.script.sessions[0].report(SessionStatus.WORKING)
     assert (await waiting).reason is None
+
+
+async def test_what_another_account_feeds_never_arrives(core: Core) -> None:
+    session = await core.lidbook.sessions.create("s", SessionConfig())
+    await core.lidbook.sessions.usable("s")
+    await core.lidbook.sessions.update("s", SessionConfig(settings={"other_account": True, "feeds_at_once": True}))
+    await session.settled(5)
+    assert session.reason is StatusReason.ACCOUNT_CHANGED
+    feeding = core.script.sessions[-1].feeding
+    assert feeding is not None
+    with pytest.raises(LoggedOut):
+        await feeding
+    assert orjson.loads(session.directory.contact(PhoneNumber("15550199")))["name"] is None
+
+
+async def test_what_the_right_account_feeds_at_once_arrives(core: Core) -> None:
+    session = await core.lidbook.sessions.create("s", SessionConfig(settings={"feeds_at_once": True}))
+    await core.lidbook.sessions.usable("s")
+    feeding = core.script.sessions[-1].feeding
+    assert feeding is not None
+    await feeding
+    assert orjson.loads(session.directory.contact(PhoneNumber("15550199")))["name"] == "From the wrong book"
