@@ -9,11 +9,11 @@ from typing import Self
 import orjson
 
 from lidbook.clock import now_ms
+from lidbook.data_dir import DataDirLock, database_path
 from lidbook.directory.database import Database
 from lidbook.engine import Network
 from lidbook.errors import InvalidConfig
 from lidbook.hooks import Hooks
-from lidbook.lock import DataDirLock
 from lidbook.registry import EngineRegistry
 from lidbook.sessions.live import DEADLINE
 from lidbook.sessions.session import Surroundings
@@ -69,7 +69,7 @@ class Lidbook:
         lock = DataDirLock(settings.data_dir)
         database: Database | None = None
         try:
-            database = await asyncio.to_thread(Database, settings.data_dir / "lidbook.sqlite3")
+            database = await asyncio.to_thread(Database, database_path(settings.data_dir))
             engines = engines or EngineRegistry.load()
             hooks = hooks or Hooks.load()
             around = Surroundings(

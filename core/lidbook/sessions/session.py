@@ -166,8 +166,8 @@ class Session:
     async def stop(self) -> None:
         """Close the engine session and keep its credentials."""
         await self._close()
+        await self._store_status(SessionStatus.STOPPED, None)
         self._show(SessionStatus.STOPPED, None)
-        await self._store_status()
 
     async def logout(self) -> None:
         """Unlink the device where the engine can, and forget the credentials either way. The directory stays."""
@@ -180,8 +180,8 @@ class Session:
         await self._close()
         await self.vault.clear()
         self.account = None
+        await self._store_status(SessionStatus.STOPPED, None)
         self._show(SessionStatus.STOPPED, None)
-        await self._store_status()
 
     async def _close(self) -> None:
         running, self._running = self._running, None
@@ -204,8 +204,8 @@ class Session:
         await self.directory.flush()
 
     async def _fail(self, reason: StatusReason) -> None:
+        await self._store_status(SessionStatus.FAILED, reason)
         self._show(SessionStatus.FAILED, reason)
-        await self._store_status()
 
     # what the engine reports
 
@@ -237,8 +237,8 @@ class Session:
             self.qr = None
         elif report.qr is not None:
             self.qr = report.qr
+        await self._store_status(report.status, report.reason)
         self._show(report.status, report.reason)
-        await self._store_status()
         return None
 
     async def _bind(self, account: Account) -> bool:
@@ -287,8 +287,8 @@ class Session:
             self.log.info("session status", status=status.value, reason=reason.value if reason else None)
             self._around.hooks.tell_session_changed(self.name, status, reason)
 
-    async def _store_status(self) -> None:
-        status, reason, account, activity = self.status, self.reason, self.account, self.activity_at
+    async def _store_status(self, status: SessionStatus, reason: StatusReason | None) -> None:
+        account, activity = self.account, self.activity_at
         await self._around.database.write(
             lambda connection: rows.set_status(connection, self.id, status, reason, account, activity)
         )

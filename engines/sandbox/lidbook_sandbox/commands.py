@@ -1,6 +1,7 @@
 """`lidbook sandbox …`: look into a world before it is used, and make things go wrong on purpose."""
 
 import json
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -11,8 +12,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from lidbook.capabilities import Capability
-from lidbook.errors import LidbookError
-from lidbook.identifiers import parse_dialable
+from lidbook.data_dir import database_path, default_data_dir
+from lidbook.directory.database import open_reader
+from lidbook.errors import InvalidRequest, LidbookError
+from lidbook.identifiers import PhoneNumber, parse_dialable
+from lidbook.sessions.rows import load_all
 from lidbook.world.conditions import Condition, Conditions, Kind
 from lidbook.world.files import save_world
 from lidbook.world.generator import generate_world
@@ -29,16 +33,27 @@ commands.add_typer(condition_commands, name="condition")
 commands.add_typer(world_commands, name="world")
 
 DataDir = Annotated[
-    Path, typer.Option("--data-dir", envvar="LIDBOOK_DATA_DIR", help="The server's data directory.", file_okay=False)
+    Path,
+    typer.Option(
+        "--data-dir",
+        envvar="LIDBOOK_DATA_DIR",
+        help="The server's data directory.",
+        file_okay=False,
+        default_factory=default_data_dir,
+        show_default="as for serve",
+    ),
 ]
-AccountNumber = Annotated[str, typer.Option("--account", help="Phone number of the account in the world.")]
+AccountNumber = Annotated[
+    str | None,
+    typer.Option("--account", help="Phone number of the account in the world; needed when there are several."),
+]
 
 
 @condition_commands.command("set")
 def set_condition(
     kind: Annotated[Kind, typer.Argument(help="What shall happen.")],
     data_dir: DataDir,
-    account: AccountNumber,
+    account: AccountNumber = None,
     capability: Annotated[
         list[str] | None, typer.Option("--capability", help="Only for this live call, as contacts.check; repeatable.")
     ] = None,
@@ -60,7 +75,7 @@ def set_condition(
 @condition_commands.command("clear")
 def clear_condition(
     data_dir: DataDir,
-    account: AccountNumber,
+    account: AccountNumber = None,
     kind: Annotated[Kind | None, typer.Argument(help="Which; all when left out.")] = None,
 ) -> None:
     """Switch one condition off, or all."""
@@ -70,13 +85,13 @@ def clear_condition(
 
 
 @condition_commands.command("list")
-def list_conditions(data_dir: DataDir, account: AccountNumber) -> None:
+def list_conditions(data_dir: DataDir, account: AccountNumber = None) -> None:
     """Show what is switched on."""
     _list(_conditions(data_dir, account))
 
 
 @commands.command("scan")
-def scan(data_dir: DataDir, account: AccountNumber) -> None:
+def scan(data_dir: DataDir, account: AccountNumber = None) -> None:
     """Scan the QR code, or type the pairing code, that a session of the account shows."""
     _conditions(data_dir, account).set(Condition(Kind.SCAN))
     Console().print("scanned")
@@ -111,12 +126,26 @@ def generate(
     Console().print(f"wrote {file}")
 
 
-def _conditions(data_dir: Path, account: str) -> Conditions:
+def _conditions(data_dir: Path, account: str | None) -> Conditions:
     try:
-        phone = parse_dialable(account)
+        phone = parse_dialable(account) if account is not None else _only_account(data_dir)
         return Conditions(conditions_folder(data_dir / "engines" / SandboxEngine.name) / f"{phone.digits}.json")
     except LidbookError as error:
         raise typer.BadParameter(error.message) from error
+
+
+def _only_account(data_dir: Path) -> PhoneNumber:
+    """The account of the sandbox sessions in this data dir. Raises `InvalidRequest` unless there is just one."""
+    path = database_path(data_dir)
+    accounts: set[PhoneNumber] = set()
+    if path.is_file():
+        with closing(open_reader(path)) as reader:
+            rows = [row for row in load_all(reader) if row.engine == SandboxEngine.name]
+        accounts = {row.account.phone for row in rows if row.account is not None}
+    if len(accounts) != 1:
+        known = ", ".join(sorted(phone.digits for phone in accounts)) or "none so far"
+        raise InvalidRequest(f"say which account with --account; known in {data_dir}: {known}")
+    return accounts.pop()
 
 
 def _list(conditions: Conditions) -> None:

@@ -34,6 +34,7 @@ class SandboxEngine(Engine):
     claims: ClassVar[Mapping[Capability, Claim]] = {
         Capability.SESSION_SCREENSHOT: absent("no browser behind it"),
     }
+    proved_on: ClassVar[Mapping[str, str]] = {"a world in its own process": "the test-suite"}
     settings: ClassVar[type[EngineSettings]] = SandboxSettings
     session = SandboxSession
 

@@ -5,10 +5,15 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
+from lidbook.app import CoreSettings, Lidbook
 from lidbook.capabilities import Capability
+from lidbook.hooks import Hooks
+from lidbook.registry import EngineRegistry
+from lidbook.session_config import SessionConfig
 from lidbook.world.conditions import Condition, Conditions, Kind
 from lidbook.world.files import load_world
 from lidbook_sandbox.commands import commands
+from lidbook_sandbox.engine import SandboxEngine
 
 CARDS = """BEGIN:VCARD
 VERSION:3.0
@@ -80,3 +85,18 @@ def test_a_generated_file_can_be_loaded(tmp_path: Path) -> None:
     file = tmp_path / "made.json"
     run("world", "generate", "50", str(file), "--seed", "3")
     assert len(load_world(file).people) == 51
+
+
+async def test_the_only_account_of_a_data_dir_need_not_be_named(tmp_path: Path) -> None:
+    assert "say which account" in run("condition", "list", "--data-dir", str(tmp_path), exit_code=2)
+    lidbook = await Lidbook.open(CoreSettings(tmp_path), engines=EngineRegistry.of(SandboxEngine), hooks=Hooks())
+    await lidbook.sessions.create("one", SessionConfig())
+    await lidbook.sessions.usable("one")
+    run("condition", "set", "silence", "--data-dir", str(tmp_path))
+    file = tmp_path / "engines" / "sandbox" / "conditions" / "12025550100.json"
+    assert [condition.kind for condition in Conditions(file).all()] == [Kind.SILENCE]
+    await lidbook.sessions.create("two", SessionConfig(settings={"people": 50}))
+    await lidbook.sessions.usable("two")
+    message = run("condition", "list", "--data-dir", str(tmp_path), exit_code=2)
+    assert "12025550100," in message, "with two accounts it says which there are"
+    await lidbook.close()

@@ -1,10 +1,21 @@
-"""The lock on a data dir: one server at a time writes its database."""
+"""The data dir: where it is unless told otherwise, and the lock that lets one server at a time write it."""
 
 import fcntl
 import os
 from pathlib import Path
 
 from lidbook.errors import DataDirLocked
+
+
+def default_data_dir() -> Path:
+    """Where data is kept unless told otherwise: `$XDG_DATA_HOME/lidbook`, else `~/.local/share/lidbook`."""
+    base = os.environ.get("XDG_DATA_HOME", "")
+    return (Path(base) if Path(base).is_absolute() else Path.home() / ".local" / "share") / "lidbook"
+
+
+def database_path(data_dir: Path) -> Path:
+    """The SQLite file in a data dir."""
+    return data_dir / "lidbook.sqlite3"
 
 
 class DataDirLock:
