@@ -1,0 +1,140 @@
+"""The command line. Everything heavy is imported inside the command that needs it: `lidbook --help` must be quick."""
+
+import json
+import shutil
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from lidbook import __version__
+
+GROUP: Final = "lidbook.commands"
+"""Entry-point group in which a distribution names further commands, each a `typer.Typer`."""
+
+OWN: Final = frozenset({"serve", "engines", "features", "openapi"})
+
+cli = typer.Typer(
+    name="lidbook",
+    help="One REST API for WhatsApp contacts and LIDs, in front of interchangeable engines.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """The script `lidbook`."""
+    command = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+    if command not in OWN:
+        for line in add_commands(cli):
+            print(line, file=sys.stderr)
+    cli()
+
+
+def add_commands(parent: typer.Typer) -> list[str]:
+    """Add the commands that other packages bring; returns a line for each that cannot be used."""
+    faults = []
+    for entry in sorted(entry_points(group=GROUP)):
+        try:
+            commands = entry.load()
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a stranger's module raises
+            fault: str | None = f"{type(error).__name__}: {error}"
+        else:
+            fault = "the name is taken" if entry.name in OWN else None
+            if not isinstance(commands, typer.Typer):
+                fault = f"{entry.value} is no typer.Typer"
+        if fault is None:
+            parent.add_typer(commands, name=entry.name)
+        else:
+            faults.append(f"lidbook: command '{entry.name}' cannot be used: {fault}")
+    return faults
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"lidbook {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None: ...
+
+
+@cli.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; any but loopback needs a key.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one. [default: 3000]")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Where everything is kept.")] = None,
+    engine: Annotated[str | None, typer.Option(help="Engine of sessions that name none.")] = None,
+    world: Annotated[
+        str | None, typer.Option(help="For the sandbox: `demo`, or your own .json, .vcf or .csv file.")
+    ] = None,
+    people: Annotated[
+        int | None, typer.Option(min=0, help="For the sandbox: make up a world of that many people.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="For --people: another seed makes up other people.")] = None,
+) -> None:
+    """Serve the API. The first time, session `default` is created and started."""
+    from lidbook_api.serving import Wanted, run  # noqa: PLC0415
+
+    given = {"host": host, "port": port, "data_dir": data_dir, "default_engine": engine}
+    wanted = Wanted(
+        settings={name: value for name, value in given.items() if value is not None},
+        engine=engine,
+        world=world,
+        people=people,
+        seed=seed,
+    )
+    raise typer.Exit(run(wanted))
+
+
+@cli.command()
+def engines() -> None:
+    """List the engines that are installed, and whether what they need is on this machine."""
+    from lidbook.registry import EngineRegistry  # noqa: PLC0415
+    from lidbook_api.settings import default_data_dir  # noqa: PLC0415
+
+    registry = EngineRegistry.load()
+    for engine in registry.loaded():
+        state = engine(default_data_dir() / "engines" / engine.name).runtime().check()
+        aliases = f" (also {', '.join(engine.aliases)})" if engine.aliases else ""
+        print(f"{engine.name}{aliases}")
+        print(f"    {engine.title}")
+        print(f"    from {registry.distribution(engine.name) or 'nowhere'}")
+        print("    ready" if state.ready else f"    not ready: {state.reason}; {state.remedy or 'no remedy is known'}")
+    for name, reason in sorted(registry.broken.items()):
+        print(f"{name}\n    cannot be used: {reason}")
+
+
+@cli.command()
+def features(
+    path: Annotated[Path, typer.Argument(help="The file that --write writes.")] = Path("features.md"),
+    write: Annotated[bool, typer.Option("--write", help="Write Lidbook's own engines to a file instead.")] = False,
+) -> None:
+    """Show what every installed engine can do."""
+    from lidbook import features as matrix  # noqa: PLC0415
+    from lidbook.registry import EngineRegistry  # noqa: PLC0415
+
+    registry = EngineRegistry.load()
+    if write:
+        path.write_text(matrix.to_markdown(matrix.matrix(matrix.shipped(registry))), "utf-8")
+        print(f"wrote {path}")
+    else:
+        print(matrix.to_text(matrix.installed(registry), width=shutil.get_terminal_size().columns), end="")
+
+
+@cli.command()
+def openapi() -> None:
+    """Print the OpenAPI document."""
+    from lidbook_api.app import create_app  # noqa: PLC0415
+    from lidbook_api.settings import ServerSettings  # noqa: PLC0415
+
+    print(json.dumps(create_app(None, ServerSettings.model_construct()).openapi(), indent=2, ensure_ascii=False))

@@ -1,0 +1,50 @@
+"""From a request to the session it is about, and what every answer of a session says of it."""
+
+from typing import cast
+
+from starlette.requests import Request
+
+from lidbook.app import Lidbook
+from lidbook.sessions.session import Session
+from lidbook.values import SessionStatus
+from lidbook_api.answers import Headers
+
+
+def lidbook_of(request: Request) -> Lidbook:
+    """The core behind this server."""
+    return cast("Lidbook", request.app.state.lidbook)
+
+
+async def working(request: Request, name: str) -> Session:
+    """A session that is WORKING; waits for one that is STARTING. Raises `SessionMissing` and `SessionNotReady`."""
+    sessions = lidbook_of(request).sessions
+    return sessions.ready(name) or await sessions.usable(name)
+
+
+async def readable(request: Request, name: str) -> Session:
+    """A session whose directory may be read on WAHA's paths: WORKING, or configured for stale reads."""
+    sessions = lidbook_of(request).sessions
+    session = sessions.ready(name)
+    if session is not None:
+        return session
+    known = sessions.find(name)
+    return known if known is not None and known.config.stale_reads else await sessions.usable(name)
+
+
+async def always_readable(request: Request, name: str) -> Session:
+    """A session whose directory may be read on Lidbook's own paths: any that exists. Raises `SessionMissing`."""
+    sessions = lidbook_of(request).sessions
+    return sessions.find(name) or await sessions.usable(name)
+
+
+def served_by(session: Session) -> Headers:
+    """Headers of every answer of a session: whose people these are."""
+    return [(b"lidbook-engine", session.engine.name.encode())]
+
+
+def told(session: Session) -> Headers:
+    """Headers of an answer from the directory: whose people these are, and whether they may be out of date."""
+    headers = served_by(session)
+    if session.status is not SessionStatus.WORKING:
+        headers.append((b"lidbook-stale", session.status.value.encode()))
+    return headers

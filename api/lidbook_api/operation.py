@@ -1,0 +1,99 @@
+"""One operation of the API: how it is routed, served and documented, written down in one place."""
+
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import structlog
+from fastapi.routing import APIRoute
+from pydantic import JsonValue
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from lidbook.errors import LidbookError
+from lidbook_api.errors import known, refusal, unforeseen
+from lidbook_api.parameters import Parameter, Schema
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class DirectRoute(APIRoute):
+    """A route whose endpoint takes the request and returns the response: FastAPI documents it and stays out of it.
+
+    Parameters are read by hand everywhere, because their faults have to be told in WAHA's words.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The endpoint itself, its errors answered."""
+        endpoint: Endpoint = self.endpoint
+
+        async def serve(request: Request) -> Response:
+            try:
+                return await endpoint(request)
+            except LidbookError as error:
+                return known(request, error)
+            except ClientDisconnect:
+                return refusal(400, "The client went away", "invalid_request")
+            except Exception as error:
+                log = structlog.stdlib.get_logger("lidbook.api")
+                log.exception("fault", method=request.method, path=request.url.path)
+                return unforeseen(request, error)
+
+        return serve
+
+
+class Fault:
+    """What an operation may answer besides success; names of responses in the OpenAPI document."""
+
+    BAD_REQUEST = "BadRequest"
+    UNAUTHORIZED = "Unauthorized"
+    FORBIDDEN = "Forbidden"
+    NOT_FOUND = "NotFound"
+    CONFLICT = "Conflict"
+    TOO_LARGE = "TooLarge"
+    SESSION = "SessionTrouble"
+    UNPROCESSABLE = "Unprocessable"
+    RATE_LIMITED = "RateLimited"
+    FAILED = "Failed"
+    NOT_SUPPORTED = "NotSupported"
+    UNAVAILABLE = "Unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """How one endpoint is reached and what is said about it."""
+
+    method: Literal["GET", "POST", "PUT", "DELETE"]
+    path: str
+    endpoint: Endpoint
+    tag: str
+    summary: str
+    description: str = ""
+    parameters: tuple[Parameter, ...] = ()
+    body: Schema | None = None
+    body_example: JsonValue = None
+    status: int = 200
+    answer: Schema | None = None
+    """Schema of a JSON answer; None when the body is empty."""
+    example: JsonValue = None
+    headers: tuple[str, ...] = ()
+    """Our headers on the answer."""
+    faults: tuple[str, ...] = ()
+    extra_responses: Mapping[str, Schema] = field(default_factory=dict)
+    name: str | None = None
+    """Its operationId; the endpoint's name unless two operations share it."""
+    deprecated: bool = False
+    busy: bool = False
+    """Whether its path is tried before those of others: every path that is tried and does not fit costs time."""
+    public: bool = False
+    """Whether it is served without a key."""
+
+
+def ref(name: str) -> Schema:
+    """A reference to a schema of the OpenAPI document."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def array_of(name: str) -> Schema:
+    """An array of a schema of the OpenAPI document."""
+    return {"type": "array", "items": {**ref(name)}}

@@ -1,0 +1,345 @@
+"""The command line, as a user has it: real processes, real ports, real signals."""
+
+import hashlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from lidbook import __version__
+
+LIDBOOK = str(Path(sys.executable).with_name("lidbook"))
+CARDS = """\
+BEGIN:VCARD
+VERSION:3.0
+FN:Ana Silva
+TEL;TYPE=CELL:+55 11 91234-5678
+END:VCARD
+BEGIN:VCARD
+VERSION:3.0
+FN:Nobody Reachable
+END:VCARD
+BEGIN:VCARD
+VERSION:3.0
+FN:Ben Old
+TEL:+44 7700 900123
+END:VCARD
+"""
+
+
+@dataclass
+class Running:
+    """A server in a process of its own, and what it printed."""
+
+    process: subprocess.Popen[str]
+    said: str
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        found = re.search(r"listens on (\S+)", self.said)
+        assert found, self.said
+        return found[1]
+
+    def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
+        """Send a signal; returns exit code and what is on stderr."""
+        self.process.send_signal(number)
+        _, errors = self.process.communicate(timeout=20)
+        return self.process.returncode, errors
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """A user's environment: an empty HOME, and nothing of ours."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("LIDBOOK_", "WAHA_", "WHATSAPP_", "XDG_")) and name != "PORT"
+    }
+    return {**kept, "HOME": str(tmp_path / "home"), "COLUMNS": "100"}
+
+
+@pytest.fixture
+def run(environment: dict[str, str], tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """Runs `lidbook` to its end."""
+
+    def run(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [LIDBOOK, *arguments],
+            env={**environment, **variables},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    """Starts `lidbook serve` on a free port, and reads what it prints until the line to try."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str, **variables: str) -> Running:
+        process = subprocess.Popen(
+            [LIDBOOK, "serve", "--port", "0", *arguments],
+            env={**environment, **variables},
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        assert process.stdout is not None
+        lines: list[str] = []
+        for line in process.stdout:
+            lines.append(line)
+            if line.lstrip().startswith("try "):
+                break
+        else:
+            pytest.fail(f"it ended: {lines} {process.communicate()}")
+        return Running(process, "".join(lines))
+
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=10)
+
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Start = Callable[..., Running]
+
+
+def curl(running: Running, **variables: str) -> str:
+    """Execute the line that the server prints, as a user would paste it."""
+    found = re.search(r"^  try +(curl .+)$", running.said, re.MULTILINE)
+    assert found, running.said
+    done = subprocess.run(
+        ["sh", "-c", found[1]], env={**os.environ, **variables}, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+# serve
+
+
+def test_the_printed_line_works_as_it_stands(start: Start, tmp_path: Path) -> None:
+    running = start()
+    contacts = json.loads(curl(running))
+    assert [contact["id"] for contact in contacts] == ["11231231231@c.us", "12025550100@c.us", "12025550111@c.us"]
+    assert str(tmp_path / "home" / ".local" / "share" / "lidbook") in running.said
+    assert "default: engine sandbox, WORKING, 22 contacts" in running.said
+    assert "made up: the world demo" in running.said
+    assert "nobody named an engine" in running.said
+    assert running.said.count("Swagger UI") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_when_asked_and_comes_back_as_it_was(start: Start, tmp_path: Path, number: int) -> None:
+    running = start("--data-dir", str(tmp_path / "data"))
+    response = httpx.put(f"{running.url}/api/default/contacts/11231231231", json={"firstName": "Jane"})
+    assert response.status_code == 200
+    code, errors = running.stop(number)
+    assert code == 0
+    assert "Traceback" not in errors
+    again = start("--data-dir", str(tmp_path / "data"))
+    assert json.loads(curl(again))[0]["name"] == "Jane"
+    assert again.stop()[0] == 0
+
+
+def test_a_second_server_on_the_same_data_dir_is_refused_in_one_line(start: Start, run: Run, tmp_path: Path) -> None:
+    start("--data-dir", str(tmp_path / "data"))
+    refused = run("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("lidbook: another lidbook (process ")
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def test_a_port_in_use_is_told_in_one_line(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        refused = run("serve", "--port", str(taken.getsockname()[1]))
+    assert refused.returncode == 2
+    assert re.fullmatch(r"lidbook: cannot listen on .*choose another --port\n", refused.stderr)
+
+
+def test_a_data_dir_that_cannot_be_used_is_told_in_one_line(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    refused = run("serve", "--port", "0", "--data-dir", str(tmp_path / "file" / "data"))
+    assert refused.returncode == 2
+    assert re.fullmatch(r"lidbook: cannot use the data dir .*--data-dir\n", refused.stderr)
+
+
+def test_a_database_that_is_none_is_told_in_one_line(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "lidbook.sqlite3").write_bytes(b"this is no database, and long enough to be looked at" * 100)
+    refused = run("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
+    assert refused.returncode == 1
+    assert re.fullmatch(r"lidbook: cannot open .*\n", refused.stderr)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "message"),
+    [
+        (["--host", "0.0.0.0"], {}, "set LIDBOOK_API_KEY"),
+        ([], {"WAHA_API_KEY": "123"}, "known to everybody"),
+        ([], {"WAHA_NO_API_KEY": "perhaps"}, "LIDBOOK_NO_API_KEY"),
+        (["--engine", "carrier-pigeon"], {}, "engine 'carrier-pigeon' is not installed; installed: sandbox"),
+        (["--world", "nowhere.vcf"], {}, "there is no file "),
+        (["--world", "demo", "--people", "5"], {}, "not both"),
+        (["--seed", "5"], {}, "--people"),
+        (["--people", "-1"], {}, "--people"),
+    ],
+)
+def test_what_cannot_be_served_is_told_before_anything_starts(
+    run: Run, tmp_path: Path, arguments: list[str], variables: dict[str, str], message: str
+) -> None:
+    refused = run("serve", "--port", "0", "--data-dir", str(tmp_path / "data"), *arguments, **variables)
+    assert refused.returncode == 2
+    assert message in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not (tmp_path / "data" / "lidbook.sqlite3").exists()
+
+
+def test_with_a_key_the_printed_line_takes_it_from_the_environment(start: Start) -> None:
+    key = "6c35dcbf31914c65a90f29e2ca1840d2"
+    running = start("--host", "0.0.0.0", WAHA_API_KEY=key)
+    assert key not in running.said
+    assert len(json.loads(curl(running, WAHA_API_KEY=key))) == 3
+    assert httpx.get(f"{running.url}/api/sessions").status_code == 401
+
+
+def test_with_a_hashed_key_the_printed_line_does_not_offer_the_hash(start: Start) -> None:
+    key = "6c35dcbf31914c65a90f29e2ca1840d2"
+    hashed = "sha512:" + hashlib.sha512(key.encode()).hexdigest()
+    assert "X-Api-Key: YOUR-KEY" in start(WAHA_API_KEY=hashed).said
+    running = start(WAHA_API_KEY=hashed, WAHA_API_KEY_PLAIN=key)
+    assert len(json.loads(curl(running, WAHA_API_KEY_PLAIN=key))) == 3
+
+
+def test_people_are_made_up_and_the_same_seed_makes_the_same(start: Start, tmp_path: Path) -> None:
+    first = start("--data-dir", str(tmp_path / "a"), "--people", "50", "--seed", "7")
+    second = start("--data-dir", str(tmp_path / "b"), "--people", "50", "--seed", "7")
+    assert "made up: 50 of them, seed 7" in first.said
+    assert curl(first) == curl(second) != "[]"
+
+
+def test_another_world_is_taken_loudly_and_the_old_people_are_gone(start: Start, tmp_path: Path) -> None:
+    data = ["--data-dir", str(tmp_path / "data")]
+    start(*data).stop()
+    changed = start(*data, "--people", "30", "--seed", "3")
+    assert "CHANGED" in changed.said
+    contacts = httpx.get(f"{changed.url}/api/contacts/all").json()
+    assert "11231231231@c.us" not in [contact["id"] for contact in contacts]
+    session = httpx.get(f"{changed.url}/api/sessions/default").json()
+    assert session["config"] == {"settings": {"people": 30, "seed": 3}}
+    changed.stop()
+    same = start(*data, "--people", "30", "--seed", "3")
+    assert "CHANGED" not in same.said
+    same.stop()
+    assert "CHANGED" not in start(*data).said
+
+
+def test_an_address_book_is_served_and_what_cannot_be_used_is_named(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "my.vcf").write_text(CARDS)
+    running = start("--data-dir", str(tmp_path / "data"), "--world", "my.vcf")
+    assert "2 cards used" in running.said
+    assert "Nobody Reachable" in running.said
+    report = tmp_path / "data" / "my.vcf.refused.txt"
+    assert f"all of them are in {report}" in running.said
+    assert "Nobody Reachable" in report.read_text("utf-8")
+    names = [contact["name"] for contact in httpx.get(f"{running.url}/api/contacts/all").json()]
+    assert {"Ana Silva", "Ben Old"} <= set(names)
+    session = httpx.get(f"{running.url}/api/sessions/default").json()
+    assert session["config"]["settings"]["world"] == str(tmp_path / "my.vcf")
+
+
+def test_sessions_named_in_the_environment_are_started(start: Start) -> None:
+    running = start(WHATSAPP_START_SESSION="sales,support")
+    names = [session["name"] for session in httpx.get(f"{running.url}/api/sessions").json()]
+    assert names == ["default", "sales", "support"]
+
+
+def test_a_request_under_way_is_finished(start: Start) -> None:
+    running = start()
+    with socket.create_connection(("127.0.0.1", int(running.url.rpartition(":")[2]))) as connection:
+        connection.sendall(b"POST /api/contacts/block HTTP/1.1\r\nHost: localhost\r\nContent-Length: 28\r\n\r\n")
+        connection.sendall(b'{"contactId":')
+        httpx.get(f"{running.url}/ping")
+        running.process.send_signal(signal.SIGTERM)
+        connection.sendall(b' "11231231231"}')
+        connection.settimeout(20)
+        assert connection.recv(100).startswith(b"HTTP/1.1 201")
+    running.process.communicate(timeout=20)
+    assert running.process.returncode == 0
+
+
+# the other commands
+
+
+def test_help_names_the_commands(run: Run) -> None:
+    shown = run("--help")
+    assert shown.returncode == 0
+    for command in ("serve", "engines", "features", "openapi", "sandbox"):
+        assert re.search(rf"^  {command} ", shown.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize("heavy", ["fastapi", "uvicorn", "starlette", "pydantic_settings", "phonenumbers", "vobject"])
+def test_the_command_line_itself_imports_nothing_heavy(environment: dict[str, str], heavy: str) -> None:
+    code = f"import sys, lidbook_api.cli; sys.exit({heavy!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
+
+
+def test_version(run: Run) -> None:
+    assert run("--version").stdout == f"lidbook {__version__}\n"
+
+
+def test_engines(run: Run) -> None:
+    shown = run("engines").stdout
+    assert shown.startswith("sandbox\n")
+    assert f"from lidbook {__version__}" in shown
+    assert "ready" in shown
+
+
+def test_features_are_shown_and_written(run: Run, tmp_path: Path) -> None:
+    assert "contacts.list" in run("features").stdout
+    assert run("features", "--write").stdout == "wrote features.md\n"
+    assert (tmp_path / "features.md").read_text("utf-8").startswith("<!-- Generated by")
+    run("features", "--write", "other.md")
+    assert (tmp_path / "other.md").read_text("utf-8") == (tmp_path / "features.md").read_text("utf-8")
+
+
+def test_openapi_is_printed_whatever_the_settings(run: Run) -> None:
+    assert json.loads(run("openapi", WAHA_API_KEY="123").stdout)["info"]["title"] == "Lidbook"
+
+
+def test_a_strangers_broken_command_is_reported_and_stops_nothing(environment: dict[str, str], tmp_path: Path) -> None:
+    distribution = tmp_path / "stranger-1.dist-info"
+    distribution.mkdir()
+    (distribution / "METADATA").write_text("Metadata-Version: 2.1\nName: stranger\nVersion: 1\n")
+    (distribution / "entry_points.txt").write_text(
+        "[lidbook.commands]\nabsent = no_such_module:app\nserve = json:dumps\nplain = json:dumps\n"
+    )
+    shown = subprocess.run(
+        [LIDBOOK, "--help"],
+        env={**environment, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert shown.returncode == 0
+    assert "command 'absent' cannot be used: ModuleNotFoundError" in shown.stderr
+    assert "command 'plain' cannot be used: json:dumps is no typer.Typer" in shown.stderr
+    assert "command 'serve' cannot be used" in shown.stderr
+    assert "sandbox" in shown.stdout

@@ -1,0 +1,164 @@
+"""Keys, hosts, origins: who is let in."""
+
+import hashlib
+from pathlib import Path
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from lidbook_api.app import OPERATIONS
+from lidbook_api.gate import is_loopback
+from lidbook_api.keys import ApiKey, WeakKey
+from lidbook_api.operation import Operation
+from lidbook_api.settings import ServerSettings
+
+from .conftest import Serve
+from .served import Served, serve
+
+KEY = "6c35dcbf31914c65a90f29e2ca1840d2"
+DIGEST = hashlib.sha512(KEY.encode()).hexdigest()
+UNAUTHORIZED = b'{"message":"Unauthorized","statusCode":401}'
+PROTECTED = [operation for operation in OPERATIONS if not operation.public]
+
+
+@pytest.fixture(scope="module")
+def serving() -> Serve:
+    """Starts a server."""
+    return serve
+
+
+@pytest.fixture(scope="module")
+async def locked(tmp_path_factory: pytest.TempPathFactory, serving: Serve) -> "httpx.AsyncClient":  # type: ignore[misc]
+    """A client, without a key, of a server that has one."""
+    settings = ServerSettings.model_construct(api_key=SecretStr(f"sha512:{DIGEST}"), open_paths=("health",))
+    async with serving(tmp_path_factory.mktemp("locked"), settings=settings) as served:
+        yield served.client
+
+
+# with a key
+
+
+@pytest.mark.parametrize("operation", PROTECTED, ids=[f"{o.method} {o.path}" for o in PROTECTED])
+async def test_without_the_key_nothing_is_answered(locked: httpx.AsyncClient, operation: Operation) -> None:
+    if operation.path == "/health":
+        return
+    for headers in ({}, {"X-Api-Key": "wrong"}, {"X-Api-Key": DIGEST}, {"X-Api-Key": ""}):
+        response = await locked.request(operation.method, operation.path, headers=headers)
+        assert (response.status_code, response.content) == (401, UNAUTHORIZED)
+        assert response.headers["lidbook-error"] == "unauthorized"
+
+
+async def test_the_key_is_taken_from_the_header_and_from_the_query(locked: httpx.AsyncClient) -> None:
+    assert (await locked.get("/api/sessions", headers={"x-API-key": KEY})).status_code == 200
+    assert (await locked.get(f"/api/sessions?x-api-key={KEY}")).status_code == 200
+
+
+async def test_the_header_wins_and_the_parameter_is_lower_case_only(locked: httpx.AsyncClient) -> None:
+    assert (await locked.get(f"/api/sessions?x-api-key={KEY}", headers={"X-Api-Key": "wrong"})).status_code == 401
+    assert (await locked.get(f"/api/sessions?X-Api-Key={KEY}")).status_code == 401
+    assert (await locked.get(f"/api/sessions?x-api-key={KEY}&x-api-key={KEY}")).status_code == 401
+
+
+async def test_ping_documentation_and_named_paths_need_no_key(locked: httpx.AsyncClient) -> None:
+    for path in ("/ping", "/", "/openapi.json", "/-json", "/health", "/health/"):
+        assert (await locked.get(path)).status_code == 200, path
+
+
+@pytest.mark.parametrize("path", ["/api/nothing", "/api", "/api/sessions/", "/api/%zz/lids"])
+async def test_without_the_key_nobody_learns_what_exists(locked: httpx.AsyncClient, path: str) -> None:
+    assert (await locked.get(path)).status_code == 401
+
+
+async def test_with_a_key_pages_of_any_origin_may_ask_and_read_our_headers(locked: httpx.AsyncClient) -> None:
+    response = await locked.get("/api/sessions", headers={"Origin": "https://crm.example", "X-Api-Key": KEY})
+    assert response.headers["access-control-allow-origin"] == "*"
+    exposed = response.headers["access-control-expose-headers"].lower()
+    for name in ("lidbook-lid", "lidbook-error", "lidbook-picture", "lidbook-stale", "x-total-count", "retry-after"):
+        assert name in exposed
+    refused = await locked.get("/api/sessions", headers={"Origin": "https://crm.example"})
+    assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, "*")
+
+
+async def test_a_preflight_is_answered_without_a_key(locked: httpx.AsyncClient) -> None:
+    headers = {
+        "Origin": "https://crm.example",
+        "Access-Control-Request-Method": "PUT",
+        "Access-Control-Request-Headers": "x-api-key,content-type",
+    }
+    response = await locked.options("/api/default/contacts/1", headers=headers)
+    assert (response.status_code, response.content) == (204, b"")
+    assert response.headers["access-control-allow-origin"] == "*"
+    assert "PUT" in response.headers["access-control-allow-methods"]
+    assert response.headers["access-control-allow-headers"] == "x-api-key,content-type"
+
+
+async def test_with_a_key_any_host_is_served(locked: httpx.AsyncClient) -> None:
+    response = await locked.get("/api/sessions", headers={"Host": "lidbook.example", "X-Api-Key": KEY})
+    assert response.status_code == 200
+
+
+async def test_a_plain_key_works_as_well(tmp_path: Path, serving: Serve) -> None:
+    async with serving(tmp_path, settings=ServerSettings.model_construct(api_key=SecretStr("ключ"))) as served:
+        assert (await served.client.get("/api/sessions", headers={b"X-Api-Key": "ключ".encode()})).status_code == 200
+        assert (await served.client.get("/api/sessions", params={"x-api-key": "ключ"})).status_code == 200
+        assert (await served.client.get("/health")).status_code == 401
+
+
+# without a key
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost:3000", "127.0.0.1", "127.8.9.1:80", "[::1]:3000", "a.localhost", "LOCALHOST"]
+)
+async def test_without_a_key_this_machine_is_served(reader: httpx.AsyncClient, host: str) -> None:
+    assert (await reader.get("/api/sessions", headers={"Host": host})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "192.168.1.5:3000", "", "[", "0.0.0.0"]
+)
+@pytest.mark.parametrize("path", ["/api/contacts/all", "/ping", "/"])
+async def test_without_a_key_a_rebound_name_is_refused(reader: httpx.AsyncClient, host: str, path: str) -> None:
+    response = await reader.get(path, headers={"Host": host})
+    assert (response.status_code, response.json()["error"]) == (403, "Forbidden")
+    assert response.headers["lidbook-error"] == "not_allowed"
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1", "http://localhost"])
+async def test_without_a_key_other_origins_are_refused_and_get_no_cors(reader: httpx.AsyncClient, origin: str) -> None:
+    for method in ("GET", "POST", "OPTIONS"):
+        response = await reader.request(method, "/api/contacts/block", headers={"Origin": origin})
+        assert response.status_code == 403
+        assert not [name for name in response.headers if name.startswith("access-control")]
+
+
+async def test_without_a_key_the_servers_own_page_may_ask(shared: Served) -> None:
+    response = await shared.client.get("/api/sessions", headers={"Origin": shared.url})
+    assert response.status_code == 200
+    assert "access-control-allow-origin" not in response.headers
+
+
+# pieces
+
+
+@pytest.mark.parametrize("key", ["123", "321", "waha", "admin", "0" * 32, "1" * 32])
+def test_a_key_that_everybody_knows_is_refused_in_both_forms(key: str) -> None:
+    for text in (key, "sha512:" + hashlib.sha512(key.encode()).hexdigest()):
+        with pytest.raises(WeakKey, match="known to everybody"):
+            ApiKey.parse(text)
+
+
+@pytest.mark.parametrize("text", ["sha512:", "sha512:xyz", "sha512:abcd"])
+def test_a_hash_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(WeakKey, match="hexadecimal"):
+        ApiKey.parse(text)
+
+
+def test_an_upper_case_hash_is_the_same_key() -> None:
+    assert ApiKey.parse(f"sha512:{DIGEST.upper()}").matches(KEY.encode())
+
+
+def test_what_looks_like_loopback_but_is_not_is_not() -> None:
+    assert [host for host in ("localhost", "127.0.0.1", "::1", "[::1]", "x.localhost.") if not is_loopback(host)] == []
+    assert [host for host in ("0.0.0.0", "::", "10.0.0.1", "localhost.com", "127.1", "") if is_loopback(host)] == []
