@@ -88,7 +88,6 @@ def serve(
     given = {"host": host, "port": port, "data_dir": data_dir, "default_engine": engine}
     wanted = Wanted(
         settings={name: value for name, value in given.items() if value is not None},
-        engine=engine,
         world=world,
         people=people,
         seed=seed,

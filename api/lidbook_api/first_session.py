@@ -18,7 +18,7 @@ from lidbook.sessions.session import Session
 from lidbook.values import SessionStatus
 
 if TYPE_CHECKING:
-    from lidbook.world.addressbook import AddressBook
+    from lidbook.addressbook.book import AddressBook
 
 DEFAULT: Final = "default"
 WORLD_SETTINGS: Final = ("world", "people", "seed")
@@ -68,7 +68,7 @@ def read_world(wanted: WorldWanted, data_dir: Path) -> Iterator[str]:
     path = wanted.address_book
     if path is None:
         return
-    from lidbook.world.addressbook import read_addressbook  # noqa: PLC0415 - reading vCards is slow to import
+    from lidbook.addressbook.book import read_addressbook  # noqa: PLC0415 - reading vCards is slow to import
 
     yield from _account_of(read_addressbook(path), data_dir)
 
@@ -165,8 +165,9 @@ async def _change_world(lidbook: Lidbook, session: Session, wanted: WorldWanted)
 
 async def _described(session: Session) -> str:
     reason = f" ({session.reason})" if session.reason else ""
-    count = await session.directory.contacts_count()
-    line = f"  session     {session.name}: engine {session.engine.name}, {session.status}{reason}, {count} contacts"
+    growing = "" if await session.directory.is_synced(Feed.CONTACTS) else " so far"
+    count = f"{await session.directory.contacts_count()} contacts{growing}"
+    line = f"  session     {session.name}: engine {session.engine.name}, {session.status}{reason}, {count}"
     if "world" in session.engine.settings.model_fields:
         line += f"; its people are {_people(session)}"
     return line + (" (nobody named an engine)" if session.engine_assumed else "")

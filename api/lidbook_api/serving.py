@@ -16,14 +16,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
 from pydantic import ValidationError
 
 from lidbook import __version__, logs
 from lidbook.app import CoreSettings, Lidbook
-from lidbook.engine import Engine
-from lidbook.errors import LidbookError, UnknownEngine
+from lidbook.errors import LidbookError
 from lidbook.registry import EngineRegistry
 from lidbook_api.app import create_app
 from lidbook_api.first_session import DEFAULT, WorldWanted, describe_sessions, prepare_sessions, read_world
@@ -45,7 +45,6 @@ class Wanted:
     """What the command line asks for; the environment fills in the rest."""
 
     settings: Mapping[str, object]
-    engine: str | None = None
     world: str | None = None
     people: int | None = None
     seed: int | None = None
@@ -56,7 +55,7 @@ def run(wanted: Wanted) -> int:
     try:
         settings = settings_from(wanted.settings)
         engines = EngineRegistry.load()
-        engine = _default_engine(settings, engines)
+        engine = engines.get(settings.default_engine or "sandbox")
         world = WorldWanted.of(wanted.world, wanted.people, wanted.seed, engine)
         _make_data_dir(settings.data_dir)
         for line in read_world(world, settings.data_dir):
@@ -74,14 +73,14 @@ async def _serve(
     settings: ServerSettings, engines: EngineRegistry, world: WorldWanted, listening: socket.socket
 ) -> int:
     core = CoreSettings(settings.data_dir, settings.default_engine, settings.network)
-    server = _Server(listening)
-    with _asked_to_stop(server.stop):
+    with _asked_to_stop() as stop:
         try:
             lidbook = await Lidbook.open(core, engines=engines)
-        except (LidbookError, OSError, sqlite3.Error) as error:
-            _complain(
-                f"cannot open {settings.data_dir}: {error}" if not isinstance(error, LidbookError) else str(error)
-            )
+        except LidbookError as error:
+            _complain(error.message)
+            return 1
+        except (OSError, sqlite3.Error) as error:
+            _complain(f"cannot open {settings.data_dir}: {error}")
             return 1
         try:
             changed = await prepare_sessions(lidbook, world, settings.start_sessions)
@@ -89,15 +88,14 @@ async def _serve(
             async def announce() -> None:
                 lidbook.hooks.tell_server_started(_url(listening), settings.data_dir)
                 sessions = await describe_sessions(lidbook)
-                _say(
-                    "\n".join(
-                        [*_where(settings, listening), *changed, *sessions, *_try_it(lidbook, settings, listening)]
-                    )
-                )
+                lines = (*_where(settings, listening), *changed, *sessions, *_try_it(lidbook, settings, listening))
+                _say("\n".join(lines))
 
-            await server.serve_app(create_app(lidbook, settings), announce)
+            server = _Server(create_app(lidbook, settings), announce)
+            stop.ends(server)
+            await server.serve(sockets=[listening])
         except LidbookError as error:
-            _complain(str(error))
+            _complain(error.message)
             return 1
         finally:
             lidbook.hooks.tell_server_stopping()
@@ -106,17 +104,9 @@ async def _serve(
 
 
 class _Server(uvicorn.Server):
-    """uvicorn on a socket that listens already, with something to say once requests are answered."""
+    """uvicorn, with something to say once requests are answered."""
 
-    def __init__(self, listening: socket.socket) -> None:
-        self._listening = listening
-        self._announcing: asyncio.Task[None] | None = None
-        self.should_exit = False
-
-    async def serve_app(self, app: FastAPI, announce: Callable[[], Coroutine[None, None, None]]) -> None:
-        """Serve `app` until `stop`."""
-        stopped_already = self.should_exit
-        self._announce = announce
+    def __init__(self, app: FastAPI, announce: Callable[[], Coroutine[None, None, None]]) -> None:
         config = uvicorn.Config(
             app,
             lifespan="off",
@@ -128,34 +118,55 @@ class _Server(uvicorn.Server):
             backlog=BACKLOG,
         )
         super().__init__(config)
-        self.should_exit = stopped_already
-        try:
-            await self.serve(sockets=[self._listening])
-        finally:
-            if self._announcing is not None:
-                self._announcing.cancel()
-                await asyncio.gather(self._announcing, return_exceptions=True)
+        self._announce = announce
+        self._announcing: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then say so: what is printed works from then on."""
         await super().startup(sockets=sockets)
         self._announcing = asyncio.create_task(self._announce())
+        self._announcing.add_done_callback(_report)
 
-    def stop(self) -> None:
-        """Finish what is under way and leave."""
-        self.should_exit = True
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish what is under way."""
+        if self._announcing is not None:
+            self._announcing.cancel()
+            await asyncio.gather(self._announcing, return_exceptions=True)
+        await super().shutdown(sockets=sockets)
+
+
+def _report(announcing: asyncio.Task[None]) -> None:
+    """A server that cannot describe itself still serves, and says what was wrong."""
+    if not announcing.cancelled() and (error := announcing.exception()) is not None:
+        structlog.stdlib.get_logger("lidbook.api").error("could not describe the server", exc_info=error)
+
+
+class _Stop:
+    """That the process was asked to end, whether or not there is a server yet."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._server: uvicorn.Server | None = None
+
+    def ends(self, server: uvicorn.Server) -> None:
+        """End this server when asked, at once if that was before."""
+        self._server = server
+        server.should_exit = self._asked
+
+    def ask(self, _signal: int, _frame: FrameType | None) -> None:
+        """The handler of signals."""
+        self._asked = True
+        if self._server is not None:
+            self._server.should_exit = True
 
 
 @contextlib.contextmanager
-def _asked_to_stop(stop: Callable[[], None]) -> Iterator[None]:
-    """SIGTERM and SIGINT end the server, and not the process with a signal: that is what uvicorn raises afterwards."""
-
-    def handle(_signal: int, _frame: FrameType | None) -> None:
-        stop()
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+def _asked_to_stop() -> Iterator[_Stop]:
+    """SIGTERM and SIGINT end the server, and not the process with a signal: uvicorn raises those it got once more."""
+    stop = _Stop()
+    before = {number: signal.signal(number, stop.ask) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield
+        yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -167,19 +178,6 @@ def settings_from(given: Mapping[str, object]) -> ServerSettings:
         return ServerSettings.model_validate(given)
     except ValidationError as error:
         raise CannotServe(explain(error)) from error
-
-
-def _default_engine(settings: ServerSettings, engines: EngineRegistry) -> type[Engine]:
-    name = settings.default_engine or "sandbox"
-    engine = engines.resolve(name)
-    if engine is None:
-        reason = engines.broken.get(name)
-        raise CannotServe(
-            f"engine '{name}' is installed but cannot be used: {reason}"
-            if reason
-            else UnknownEngine(name, engines.names()).message.removeprefix("config.")
-        )
-    return engine
 
 
 def _make_data_dir(data_dir: Path) -> None:

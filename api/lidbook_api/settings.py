@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from lidbook_api.gate import is_loopback
@@ -27,6 +27,10 @@ def default_data_dir() -> Path:
     """Where data is kept unless told otherwise: `$XDG_DATA_HOME/lidbook`, else `~/.local/share/lidbook`."""
     base = os.environ.get("XDG_DATA_HOME", "")
     return (Path(base) if Path(base).is_absolute() else Path.home() / ".local" / "share") / "lidbook"
+
+
+def _absolute(path: Path) -> Path:
+    return path.expanduser().absolute()
 
 
 def _comma_list(value: object) -> object:
@@ -65,7 +69,9 @@ class ServerSettings(BaseSettings):
         default=3000, ge=0, le=65535, validation_alias=_aliases("LIDBOOK_PORT", "PORT", "WHATSAPP_API_PORT")
     )
     """The port; 0 takes a free one."""
-    data_dir: Path = Field(default_factory=default_data_dir, validation_alias=_aliases("LIDBOOK_DATA_DIR"))
+    data_dir: Annotated[Path, AfterValidator(_absolute)] = Field(
+        default_factory=default_data_dir, validation_alias=_aliases("LIDBOOK_DATA_DIR")
+    )
     """Where everything is kept."""
     default_engine: Annotated[str | None, BeforeValidator(_blank_is_absent)] = Field(
         default=None, validation_alias=_aliases("LIDBOOK_DEFAULT_ENGINE", "WHATSAPP_DEFAULT_ENGINE")

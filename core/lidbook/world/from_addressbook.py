@@ -14,7 +14,7 @@ from lidbook.world.lids import derive_lid, derive_number
 from lidbook.world.model import EPOCH, BookEntry, Chat, Member, World, WorldAccount, WorldGroup, WorldPerson
 
 if TYPE_CHECKING:
-    from lidbook.world.addressbook import AddressBook, Card, Refused
+    from lidbook.addressbook.book import AddressBook, Card, Refused
 
 FORMAT: Final = 1
 """Raised whenever the same address book begins to give another world."""

@@ -76,7 +76,7 @@ def open_source(source: WorldSource) -> LoadedWorld:
         raise InvalidWorld(f"cannot read the world {path}: {error.strerror}") from error
     if path.suffix.lower() == ".json":
         return LoadedWorld(parse_world(content, str(path)), fingerprint(content))
-    from lidbook.world.addressbook import read_addressbook  # noqa: PLC0415 - reading vCards is slow to import
+    from lidbook.addressbook.book import read_addressbook  # noqa: PLC0415 - reading vCards is slow to import
 
     imported = world_from_addressbook(read_addressbook(path, region=source.region), path.stem)
     return LoadedWorld(imported.world, fingerprint(content, FORMAT, source.region), imported.counts)

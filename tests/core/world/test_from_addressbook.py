@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from lidbook.addressbook.book import AddressBook
+from lidbook.addressbook.card import Card, Refused
 from lidbook.errors import InvalidWorld
 from lidbook.facts import Role
 from lidbook.identifiers import Lid, PhoneNumber
-from lidbook.world.addressbook import AddressBook
-from lidbook.world.addressbook_card import Card, Refused
 from lidbook.world.from_addressbook import world_from_addressbook
 from lidbook.world.live import LiveWorld
 from lidbook.world.service import WorldService

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lidbook.world.addressbook_card import Entry, RefusedKind
-from lidbook.world.addressbook_text import physical_lines
-from lidbook.world.vcard import read_vcards
-from lidbook.world.vcard_lines import CardText, StrayText, logical_lines, split_cards
+from lidbook.addressbook.card import Entry, RefusedKind
+from lidbook.addressbook.text import physical_lines
+from lidbook.addressbook.vcard import read_vcards
+from lidbook.addressbook.vcard_lines import CardText, StrayText, logical_lines, split_cards
 
 
 def split(data: bytes) -> list[CardText | StrayText]:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from lidbook.addressbook.book import AddressBook, Card, Refused, RefusedKind, read_addressbook
 from lidbook.errors import InvalidWorld
-from lidbook.world.addressbook import AddressBook, Card, Refused, RefusedKind, read_addressbook
 
 ANA = "BEGIN:VCARD\r\nVERSION:3.0\r\nN:Conceição;Ana;;;\r\nFN:Ana Conceição\r\nTEL:+55 11 98765-4321\r\nEND:VCARD\r\n"
 DATA = Path(__file__).parent / "data"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lidbook.world.addressbook import AddressBook, RefusedKind, read_addressbook
+from lidbook.addressbook.book import AddressBook, RefusedKind, read_addressbook
 
 from .messy_vcf import Messy, messy_vcf
 

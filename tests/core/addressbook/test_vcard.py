@@ -5,8 +5,8 @@ import vobject
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lidbook.world.addressbook_card import Entry, NumberUse, Refused, RefusedKind, clean_name
-from lidbook.world.vcard import read_vcards
+from lidbook.addressbook.card import Entry, NumberUse, Refused, RefusedKind, clean_name
+from lidbook.addressbook.vcard import read_vcards
 
 from .messy_vcf import escaped, folded, messy_vcf, quoted_printable
 

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
-from lidbook.errors import InvalidWorld
-from lidbook.world.addressbook_card import (
+from lidbook.addressbook.card import (
     Entry,
     NumberUse,
     Refused,
@@ -18,7 +17,8 @@ from lidbook.world.addressbook_card import (
     number_use,
     shown,
 )
-from lidbook.world.addressbook_text import decoded, physical_lines
+from lidbook.addressbook.text import decoded, physical_lines
+from lidbook.errors import InvalidWorld
 
 _DELIMITERS = (",", ";", "\t")
 _LONGEST_ROW = 300

@@ -4,9 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lidbook.errors import InvalidWorld
-from lidbook.identifiers import PhoneNumber
-from lidbook.world.addressbook_card import (
+from lidbook.addressbook.card import (
     Card,
     Entry,
     NumberUse,
@@ -15,10 +13,12 @@ from lidbook.world.addressbook_card import (
     WrittenNumber,
     shown,
 )
-from lidbook.world.addressbook_csv import read_csv
-from lidbook.world.addressbook_numbers import Unusable, infer_region, is_region, read_number, read_waid
-from lidbook.world.addressbook_text import Format, blocks, sniff
-from lidbook.world.vcard import read_vcards
+from lidbook.addressbook.csv_export import read_csv
+from lidbook.addressbook.numbers import Unusable, infer_region, is_region, read_number, read_waid
+from lidbook.addressbook.text import Format, blocks, sniff
+from lidbook.addressbook.vcard import read_vcards
+from lidbook.errors import InvalidWorld
+from lidbook.identifiers import PhoneNumber
 
 __all__ = ["AddressBook", "Card", "Refused", "RefusedKind", "read_addressbook"]
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lidbook.addressbook.numbers import Unusable, infer_region, is_region, read_number, read_waid
 from lidbook.identifiers import PhoneNumber, check_dialable
-from lidbook.world.addressbook_numbers import Unusable, infer_region, is_region, read_number, read_waid
 
 
 @pytest.mark.parametrize(

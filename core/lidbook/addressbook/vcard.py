@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from lidbook.world.addressbook_card import (
+from lidbook.addressbook.card import (
     Entry,
     NumberUse,
     Refused,
@@ -21,8 +21,8 @@ from lidbook.world.addressbook_card import (
     number_use,
     shown,
 )
-from lidbook.world.addressbook_text import decoded, physical_lines
-from lidbook.world.vcard_lines import CardText, Line, StrayText, split_cards
+from lidbook.addressbook.text import decoded, physical_lines
+from lidbook.addressbook.vcard_lines import CardText, Line, StrayText, split_cards
 
 _HEAD = re.compile(rb'((?:[^":]|"[^"]*")*):(.*)', re.DOTALL)
 _PARAMETER = re.compile(r';((?:[^";]|"[^"]*")*)')

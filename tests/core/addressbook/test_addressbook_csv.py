@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lidbook.addressbook.book import AddressBook, RefusedKind, read_addressbook
+from lidbook.addressbook.card import Entry, Refused, clean_name
+from lidbook.addressbook.csv_export import read_csv
 from lidbook.errors import InvalidWorld
-from lidbook.world.addressbook import AddressBook, RefusedKind, read_addressbook
-from lidbook.world.addressbook_card import Entry, Refused, clean_name
-from lidbook.world.addressbook_csv import read_csv
 
 DATA = Path(__file__).parent / "data"
 
