@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 
 from lidbook import __version__
 from lidbook.app import Lidbook
+from lidbook.sessions.sessions import DEFAULT_ENGINE
 from lidbook_api import openapi
 from lidbook_api.errors import unrouted
 from lidbook_api.gate import Gate
@@ -45,7 +46,7 @@ def create_app(lidbook: Lidbook | None, settings: ServerSettings) -> FastAPI:
     )
     app.router.route_class = DirectRoute
     app.state.lidbook = lidbook
-    app.state.default_engine = settings.default_engine or "sandbox"
+    app.state.default_engine = settings.default_engine or DEFAULT_ENGINE
     app.state.started_at = int(time.time() * 1000)
     for operation in sorted(OPERATIONS, key=lambda operation: not operation.busy):
         app.router.add_api_route(

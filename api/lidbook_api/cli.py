@@ -98,8 +98,8 @@ def serve(
 @cli.command()
 def engines() -> None:
     """List the engines that are installed, and whether what they need is on this machine."""
+    from lidbook.data_dir import default_data_dir  # noqa: PLC0415
     from lidbook.registry import EngineRegistry  # noqa: PLC0415
-    from lidbook_api.settings import default_data_dir  # noqa: PLC0415
 
     registry = EngineRegistry.load()
     for engine in registry.loaded():

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from lidbook.app import Lidbook
 from lidbook.capabilities import Feed
@@ -17,13 +17,10 @@ from lidbook.session_config import SessionConfig
 from lidbook.sessions.session import Session
 from lidbook.values import SessionStatus
 
-if TYPE_CHECKING:
-    from lidbook.addressbook.book import AddressBook
-
 DEFAULT: Final = "default"
 WORLD_SETTINGS: Final = ("world", "people", "seed")
 SHOWN: Final = 20
-"""How many cards that cannot be used are printed; all of them are in a file."""
+"""How many lines about cards, or about sessions, are printed; all those about cards are in a file."""
 
 MOMENT: Final = 2.0
 """Seconds that the first session gets to be filled before it is described."""
@@ -54,6 +51,10 @@ class WorldWanted:
             if not path.is_file():
                 raise InvalidWorld(f"there is no file {path}")
             settings["world"] = str(path)
+        try:
+            engine.settings.model_validate(settings)
+        except ValidationError as error:
+            raise InvalidWorld(str(error.errors()[0]["msg"]).removeprefix("Value error, ")) from error
         return cls(settings)
 
     @property
@@ -69,20 +70,26 @@ def read_world(wanted: WorldWanted, data_dir: Path) -> Iterator[str]:
     if path is None:
         return
     from lidbook.addressbook.book import read_addressbook  # noqa: PLC0415 - reading vCards is slow to import
+    from lidbook.world.from_addressbook import world_from_addressbook  # noqa: PLC0415
 
-    yield from _account_of(read_addressbook(path), data_dir)
+    book = read_addressbook(path)
+    counts = world_from_addressbook(book, path.stem).counts
+    merged = [
+        f"line {twin.dropped_line}: {twin.dropped}: {twin.phone.digits} stands on line {twin.kept_line} too, "
+        f"and is one person under the name {twin.kept}"
+        for twin in counts.merged
+    ]
+    yield f"{book.summary}; that makes {counts.people} people, as {len(merged)} numbers stand on more than one card"
+    yield from _listed([*map(str, book.refused), *merged], data_dir / f"{book.source}.report.txt")
 
 
-def _account_of(book: "AddressBook", data_dir: Path) -> Iterator[str]:
-    yield book.summary
-    if not book.refused:
-        return
-    lines = [str(refused) for refused in book.refused]
-    yield from (f"  {line}" for line in lines[:SHOWN])
-    report = data_dir / f"{book.source}.refused.txt"
-    report.write_text("\n".join([book.summary, *lines]) + "\n", "utf-8")
-    more = f"and {len(lines) - SHOWN} more; " if len(lines) > SHOWN else ""
-    yield f"  {more}all of them are in {report}"
+def _listed(lines: list[str], report: Path) -> Iterator[str]:
+    """The first of many lines, and the file that has them all."""
+    if lines:
+        yield from (f"  {line}" for line in lines[:SHOWN])
+        report.write_text("\n".join(lines) + "\n", "utf-8")
+        more = f"and {len(lines) - SHOWN} more; " if len(lines) > SHOWN else ""
+        yield f"  {more}all of them are in {report}"
 
 
 async def prepare_sessions(lidbook: Lidbook, wanted: WorldWanted, also: tuple[str, ...]) -> list[str]:

@@ -25,6 +25,7 @@ from lidbook import __version__, logs
 from lidbook.app import CoreSettings, Lidbook
 from lidbook.errors import LidbookError
 from lidbook.registry import EngineRegistry
+from lidbook.sessions.sessions import DEFAULT_ENGINE
 from lidbook_api.app import create_app
 from lidbook_api.first_session import DEFAULT, WorldWanted, describe_sessions, prepare_sessions, read_world
 from lidbook_api.keys import PREFIX, WeakKey
@@ -55,7 +56,7 @@ def run(wanted: Wanted) -> int:
     try:
         settings = settings_from(wanted.settings)
         engines = EngineRegistry.load()
-        engine = engines.get(settings.default_engine or "sandbox")
+        engine = engines.get(settings.default_engine or DEFAULT_ENGINE)
         world = WorldWanted.of(wanted.world, wanted.people, wanted.seed, engine)
         _make_data_dir(settings.data_dir)
         for line in read_world(world, settings.data_dir):

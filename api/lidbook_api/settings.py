@@ -1,12 +1,12 @@
 """The server's settings: `LIDBOOK_*`, and the variables of WAHA that mean the same."""
 
-import os
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from lidbook.data_dir import default_data_dir
 from lidbook_api.gate import is_loopback
 from lidbook_api.keys import ApiKey, WeakKey
 
@@ -21,12 +21,6 @@ PLAIN_KEY_VARIABLE: Final = "WAHA_API_KEY_PLAIN"
 
 _LEVELS: Final = {"warn": "warning", "trace": "debug", "fatal": "critical", "silent": "critical"}
 """WAHA's names for log levels that are called otherwise here."""
-
-
-def default_data_dir() -> Path:
-    """Where data is kept unless told otherwise: `$XDG_DATA_HOME/lidbook`, else `~/.local/share/lidbook`."""
-    base = os.environ.get("XDG_DATA_HOME", "")
-    return (Path(base) if Path(base).is_absolute() else Path.home() / ".local" / "share") / "lidbook"
 
 
 def _absolute(path: Path) -> Path:

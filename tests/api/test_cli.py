@@ -33,6 +33,11 @@ VERSION:3.0
 FN:Ben Old
 TEL:+44 7700 900123
 END:VCARD
+BEGIN:VCARD
+VERSION:3.0
+FN:Benjamin
+TEL:+447700900123
+END:VCARD
 """
 
 
@@ -195,8 +200,9 @@ def test_a_database_that_is_none_is_told_in_one_line(run: Run, tmp_path: Path) -
         (["--host", "0.0.0.0"], {}, "set LIDBOOK_API_KEY"),
         ([], {"WAHA_API_KEY": "123"}, "known to everybody"),
         ([], {"WAHA_NO_API_KEY": "perhaps"}, "LIDBOOK_NO_API_KEY"),
-        (["--engine", "carrier-pigeon"], {}, "engine 'carrier-pigeon' is not installed; installed: sandbox"),
+        (["--engine", "carrier-pigeon"], {}, "Engine 'carrier-pigeon' is not installed; installed: sandbox"),
         (["--world", "nowhere.vcf"], {}, "there is no file "),
+        (["--world", "atlantis"], {}, "atlantis"),
         (["--world", "demo", "--people", "5"], {}, "not both"),
         (["--seed", "5"], {}, "--people"),
         (["--people", "-1"], {}, "--people"),
@@ -224,7 +230,7 @@ def test_with_a_hashed_key_the_printed_line_does_not_offer_the_hash(start: Start
     key = "6c35dcbf31914c65a90f29e2ca1840d2"
     hashed = "sha512:" + hashlib.sha512(key.encode()).hexdigest()
     assert "X-Api-Key: YOUR-KEY" in start(WAHA_API_KEY=hashed).said
-    running = start(WAHA_API_KEY=hashed, WAHA_API_KEY_PLAIN=key)
+    running = start("--data-dir", "other", WAHA_API_KEY=hashed, WAHA_API_KEY_PLAIN=key)
     assert len(json.loads(curl(running, WAHA_API_KEY_PLAIN=key))) == 3
 
 
@@ -254,15 +260,25 @@ def test_another_world_is_taken_loudly_and_the_old_people_are_gone(start: Start,
 def test_an_address_book_is_served_and_what_cannot_be_used_is_named(start: Start, tmp_path: Path) -> None:
     (tmp_path / "my.vcf").write_text(CARDS)
     running = start("--data-dir", str(tmp_path / "data"), "--world", "my.vcf")
-    assert "2 cards used" in running.said
+    assert "3 cards used" in running.said
+    assert "that makes 2 people, as 1 numbers" in running.said
     assert "Nobody Reachable" in running.said
-    report = tmp_path / "data" / "my.vcf.refused.txt"
+    report = tmp_path / "data" / "my.vcf.report.txt"
     assert f"all of them are in {report}" in running.said
     assert "Nobody Reachable" in report.read_text("utf-8")
+    assert "Benjamin: 447700900123 stands on line" in report.read_text("utf-8")
     names = [contact["name"] for contact in httpx.get(f"{running.url}/api/contacts/all").json()]
     assert {"Ana Silva", "Ben Old"} <= set(names)
     session = httpx.get(f"{running.url}/api/sessions/default").json()
     assert session["config"]["settings"]["world"] == str(tmp_path / "my.vcf")
+
+
+def test_a_long_list_of_unusable_cards_is_cut_on_the_screen_and_whole_in_the_file(start: Start, tmp_path: Path) -> None:
+    empty = "".join(f"BEGIN:VCARD\nVERSION:3.0\nFN:Empty {n}\nEND:VCARD\n" for n in range(30))
+    (tmp_path / "my.vcf").write_text(CARDS + empty)
+    running = start("--data-dir", str(tmp_path / "data"), "--world", "my.vcf")
+    assert "and 12 more; all of them are in" in running.said
+    assert len((tmp_path / "data" / "my.vcf.report.txt").read_text("utf-8").splitlines()) == 32
 
 
 def test_sessions_named_in_the_environment_are_started(start: Start) -> None:

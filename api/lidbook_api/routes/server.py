@@ -79,9 +79,7 @@ async def get_engine(request: Request) -> Response:
     """One engine: what it needs, whether that is there, what its settings are, what it can do."""
     lidbook = lidbook_of(request)
     engine = lidbook.engines.get(request.scope["path_params"]["engine"])
-    runtime = await asyncio.to_thread(
-        lambda: engine(lidbook.settings.data_dir / "engines" / engine.name).runtime().check()
-    )
+    runtime = await asyncio.to_thread(lidbook.sessions.engine(engine).runtime().check)
     used = sum(session.engine is engine for session in lidbook.sessions.all())
     body = _engine(request, engine, used) | {
         "runtime": {"ready": runtime.ready, "reason": runtime.reason, "remedy": runtime.remedy},

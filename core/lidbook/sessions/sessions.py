@@ -254,13 +254,19 @@ class Sessions:
             if session.desired == "running" and self._sessions.get(session.name) is session:
                 await self._start(session)
 
-    async def _start(self, session: Session) -> None:
-        session.announce_start() if not session.is_running else None
-        engine = self._engines.get(session.engine.name)
+    def engine(self, engine_class: type[Engine]) -> Engine:
+        """The one instance of an engine in this server, made when it is first asked for."""
+        engine = self._engines.get(engine_class.name)
         if engine is None:
-            folder = self._around.data_dir / "engines" / session.engine.name
+            folder = self._around.data_dir / "engines" / engine_class.name
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            engine = self._engines[session.engine.name] = session.engine(folder)
+            engine = self._engines[engine_class.name] = engine_class(folder)
+        return engine
+
+    async def _start(self, session: Session) -> None:
+        if not session.is_running:
+            session.announce_start()
+        engine = self.engine(session.engine)
         async with self._starting:
             await session.start(engine)
 

@@ -1,4 +1,4 @@
-"""A realistic messy address book, the same bytes every time: `python tests/core/addressbook/messy_vcf.py 3000 > my.vcf`.
+"""A messy address book, the same bytes every time: `python tests/core/addressbook/messy_vcf.py 3000 > my.vcf`.
 
 It says itself what a reader must make of it: every kind of card comes with the number of usable and unusable numbers
 that it was written to have, so the expectation owes nothing to the reader.
