@@ -1,7 +1,7 @@
 """The contract an engine implements.
 
 An engine is a class named in the entry-point group `lidbook.engines`. It declares which facts it feeds and overrides
-the live calls it can serve; what it supports follows from that, and its `claims` only say how well.
+the live calls it can serve; what it supports follows from that. Its `claims` say how well, and why not.
 """
 
 import abc
@@ -127,6 +127,9 @@ class Log(Protocol):
     def error(self, event: str, **values: object) -> None:
         """For the operator, who must act."""
 
+    def exception(self, event: str, **values: object) -> None:
+        """The same, with the exception that is being handled."""
+
 
 class SessionContext(Protocol):
     """What the core gives an engine for one running session."""
@@ -181,7 +184,10 @@ class EngineSession:
         self.context = context
 
     async def start(self) -> None:
-        """Begin to connect and return soon; report what happens through `context.status` and `context.qr`."""
+        """Begin to connect and return soon; report what happens through `context.status` and `context.qr`.
+
+        All sessions share one event loop: whatever blocks (a file, a library that waits) belongs into a thread.
+        """
         raise NotImplementedError
 
     async def stop(self) -> None:
@@ -280,7 +286,7 @@ class Engine(abc.ABC):
     feeds: ClassVar[frozenset[Feed]]
     """What this engine tells the directory."""
     claims: ClassVar[Mapping[Capability, Claim]] = {}
-    """Level and note, where there is more to say than yes."""
+    """Level and note, where there is more to say than yes; a capability that is not provided needs `absent(why)`."""
     proved_on: ClassVar[Mapping[str, str]] = {}
     """Where the claims were proved, for features.md: place -> what was run there."""
     settings: ClassVar[type[EngineSettings]] = EngineSettings

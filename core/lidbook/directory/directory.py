@@ -51,6 +51,8 @@ class Directory:
         self._loading: dict[Segment, asyncio.Future[OrderIndex[tuple[str, ...]]]] = {}
         self._waiting: dict[str, set[asyncio.Future[str]]] = {}
         self._watch = watch.WatchList(database, session, clock)
+        self.is_syncing = syncs.is_first(database.reader, session)
+        """Whether the first sync of the contacts is under way, so that lists are not whole yet."""
 
     # writing
 
@@ -71,8 +73,13 @@ class Directory:
                 connection, session, feed, now, expected=expected, received=received, complete=complete
             )
         )
+        self.is_syncing = syncs.is_first(self._database.reader, session)
         if changes:
             self._told(changes)
+
+    def syncs(self) -> list[syncs.SyncReport]:
+        """What of each feed was expected, has arrived, is complete."""
+        return syncs.reports(self._database.reader, self._session)
 
     async def erase(self) -> None:
         """Forget everything: persons, pairs, groups, watch-list, log and sync markers. Other sessions keep theirs."""
@@ -87,6 +94,7 @@ class Directory:
             )
 
         await self._database.write(work, lambda _: self._orders.clear())
+        self.is_syncing = False
 
     # persons
 

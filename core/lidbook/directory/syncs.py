@@ -1,9 +1,28 @@
 """Sync markers: what of a first sync was expected, has arrived, is complete."""
 
 import sqlite3
+from dataclasses import dataclass
 
 from lidbook.capabilities import Feed
 from lidbook.hookspecs import Change, ChangeKind
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """How far the sync of one feed has come; None where the engine did not say."""
+
+    feed: Feed
+    expected: int | None
+    received: int | None
+    complete: bool
+
+
+def reports(connection: sqlite3.Connection, session: int) -> list[SyncReport]:
+    """One report a feed, by name."""
+    rows = connection.execute(
+        "SELECT feed, expected, received, completed_at FROM sync WHERE session = ? ORDER BY feed", (session,)
+    )
+    return [SyncReport(Feed(row[0]), row[1], row[2], row[3] is not None) for row in rows]
 
 
 def is_first(connection: sqlite3.Connection, session: int) -> bool:

@@ -11,7 +11,7 @@ from typing import Final, Protocol, TypeVar, cast
 from lidbook.capabilities import Capability
 from lidbook.clock import Moments
 from lidbook.directory.directory import Directory
-from lidbook.engine import EngineSession
+from lidbook.engine import EngineSession, Log
 from lidbook.errors import ChangeNotTaken, EngineError, EngineTimeout, LidbookError, RateLimited
 from lidbook.facts import BlocklistFact, Fact, Field, FieldFact, LinkFact, Picture, Source
 from lidbook.identifiers import Lid, PhoneNumber, UserId, check_dialable, spellings
@@ -38,6 +38,14 @@ class Running(Protocol):
     @property
     def engine_session(self) -> EngineSession:
         """The running engine session. Raises `SessionNotReady`."""
+
+    @property
+    def opened(self) -> EngineSession:
+        """The engine session in whatever status. Raises `SessionNotReady` when none is open."""
+
+    @property
+    def log(self) -> Log:
+        """The session's log."""
 
     def touch(self) -> None:
         """Note that the session was used."""
@@ -196,7 +204,9 @@ class LiveCalls:
     async def pairing_code(self, phone: PhoneNumber) -> str:
         """A code for the owner of `phone` to type on it."""
         check_dialable(phone)
-        return await self._call(Capability.SESSION_PAIRING_CODE, lambda engine: engine.pairing_code(phone))
+        return await self._call(
+            Capability.SESSION_PAIRING_CODE, lambda engine: engine.pairing_code(phone), engine=self._session.opened
+        )
 
     # within
 
@@ -263,10 +273,15 @@ class LiveCalls:
         await self._directory.apply([BlocklistFact(blocked, Source.SERVER, self._moment())])
 
     async def _call(
-        self, kind: Capability, call: Callable[[EngineSession], Awaitable[T]], *, already_spent: bool = False
+        self,
+        kind: Capability,
+        call: Callable[[EngineSession], Awaitable[T]],
+        *,
+        already_spent: bool = False,
+        engine: EngineSession | None = None,
     ) -> T:
         """One call of the engine: within the budget, bounded in time, its errors in our terms."""
-        engine = self._session.engine_session
+        engine = engine or self._session.engine_session
         if not already_spent and engine.engine.claim(kind).provided:
             self._budget.spend(kind)
         self._session.touch()
@@ -281,6 +296,7 @@ class LiveCalls:
         except TimeoutError as error:
             raise EngineTimeout(f"no answer from WhatsApp to {kind.value} in {self._deadline:g} s") from error
         except Exception as error:
+            self._session.log.exception("a live call failed", engine=engine.engine.name, call=kind.value)
             raise EngineError(f"{engine.engine.name} failed at {kind.value}: {type(error).__name__}") from error
 
     async def _once(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:

@@ -9,17 +9,18 @@ from typing import Final
 
 import structlog
 
-from lidbook.capabilities import Feed
+from lidbook.capabilities import Capability, Feed
 from lidbook.directory.database import Database
 from lidbook.directory.directory import Directory
 from lidbook.engine import Engine, EngineSession, EngineSettings, Log, Network, Vault
-from lidbook.errors import EngineUnavailable, LidbookError, LoggedOut, SessionNotReady
+from lidbook.errors import EngineUnavailable, LidbookError, LoggedOut, NotSupported, SessionNotReady
 from lidbook.facts import Facts, Field, FieldFact, LinkFact, Source
 from lidbook.hooks import Hooks
 from lidbook.hookspecs import Change
 from lidbook.session_config import SessionConfig
 from lidbook.sessions import rows
 from lidbook.sessions.budget import Budget
+from lidbook.sessions.fact_check import check
 from lidbook.sessions.live import LiveCalls
 from lidbook.sessions.vault import DatabaseVault
 from lidbook.values import Account, SessionStatus, StatusReason
@@ -28,6 +29,15 @@ START_TIMEOUT: Final = 60.0
 STOP_TIMEOUT: Final = 15.0
 WATCH_INTERVAL: Final = 6 * 3600.0
 """Seconds between two attempts to resolve what is on the watch-list by asking for the groups again."""
+
+
+_ADVICE: Final = {
+    StatusReason.ACCOUNT_CHANGED: (
+        "another account was linked than the one this session's directory belongs to: link that one again, or reset "
+        "the session, which forgets the old account's contacts"
+    ),
+    StatusReason.CRASHED: "the engine reported something that cannot be; see the server's log",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +74,8 @@ class Session:
         self.desired: rows.Desired = row.desired
         self.status = SessionStatus.STOPPED
         self.reason: StatusReason | None = None
+        self.detail: str | None = None
+        """What the operator can do about the status; None when it needs no explaining."""
         self.account = row.account
         self.created_at: Final = row.created_at
         self.activity_at = row.activity_at
@@ -90,6 +102,19 @@ class Session:
         if self._running is None or self.status is not SessionStatus.WORKING:
             raise self.not_ready()
         return self._running
+
+    @property
+    def opened(self) -> EngineSession:
+        """The engine session in whatever status, for linking it. Raises `SessionNotReady` when none is open."""
+        if self._running is None:
+            raise self.not_ready((SessionStatus.SCAN_QR_CODE,))
+        return self._running
+
+    def require(self, capability: Capability) -> None:
+        """Raise `NotSupported` unless the session's engine provides this."""
+        claim = self.engine.claim(capability)
+        if not claim.provided:
+            raise NotSupported(self.engine.name, capability.value, claim.note)
 
     def not_ready(self, expected: Sequence[SessionStatus] = (SessionStatus.WORKING,)) -> SessionNotReady:
         """The error that says in what status the session is, and which one is needed."""
@@ -142,7 +167,7 @@ class Session:
             self.log.error(
                 "engine runtime missing", engine=self.engine.name, reason=runtime.reason, remedy=runtime.remedy
             )
-            await self._fail(StatusReason.RUNTIME)
+            await self.fail(StatusReason.RUNTIME, " ".join(filter(None, (runtime.reason, runtime.remedy))))
             return
         holding = AsyncExitStack()
         try:
@@ -161,7 +186,8 @@ class Session:
             )
             self.log.exception("session failed to start", engine=self.engine.name)
             await self._close()
-            await self._fail(reason)
+            said = error.message if isinstance(error, LidbookError) else f"{type(error).__name__}, see the server's log"
+            await self.fail(reason, f"{self.engine.name} failed to start: {said}")
 
     async def stop(self) -> None:
         """Close the engine session and keep its credentials."""
@@ -203,9 +229,10 @@ class Session:
         self.qr = None
         await self.directory.flush()
 
-    async def _fail(self, reason: StatusReason) -> None:
+    async def fail(self, reason: StatusReason, detail: str) -> None:
+        """Show that the session cannot go on, why, and what can be done about it."""
         await self._store_status(SessionStatus.FAILED, reason)
-        self._show(SessionStatus.FAILED, reason)
+        self._show(SessionStatus.FAILED, reason, detail)
 
     # what the engine reports
 
@@ -222,7 +249,7 @@ class Session:
             reports.queue.task_done()
             if refusal is not None:
                 await self._close()
-                await self._fail(refusal)
+                await self.fail(refusal, _ADVICE[refusal])
                 return
 
     async def _take(self, report: "_Report") -> StatusReason | None:
@@ -277,9 +304,9 @@ class Session:
                 except LidbookError as error:
                     self.log.warning("could not refresh groups for watched LIDs", error=error.message)
 
-    def _show(self, status: SessionStatus, reason: StatusReason | None) -> None:
+    def _show(self, status: SessionStatus, reason: StatusReason | None, detail: str | None = None) -> None:
         changed = (status, reason) != (self.status, self.reason)
-        self.status, self.reason = status, reason
+        self.status, self.reason, self.detail = status, reason, detail
         for future in self._waiting:
             if not future.done():
                 future.set_result(None)
@@ -332,7 +359,8 @@ class _Context:
         """Feed the directory; returns after COMMIT. What was reported before is taken first: whose facts are these?"""
         await self._reports.queue.join()
         if self._reports.refused:
-            raise LoggedOut("this session is closed: another account was linked than its directory belongs to")
+            raise LoggedOut("this session is closed: what its engine reported cannot be, see the log")
+        check(facts)
         await self._directory.apply(facts)
 
     async def sync(
@@ -340,6 +368,8 @@ class _Context:
     ) -> None:
         """Report progress of a sync."""
         await self._directory.sync(feed, expected=expected, received=received, complete=complete)
+        if complete:
+            self.log.info("sync complete", feed=feed.value, expected=expected, received=received)
 
     async def is_synced(self, feed: Feed) -> bool:
         """Whether the last sync of this feed that was begun is complete."""

@@ -10,14 +10,24 @@ from typing import Final
 import orjson
 from pydantic import ValidationError
 
+from lidbook.capabilities import Capability
 from lidbook.engine import Engine, EngineSettings
-from lidbook.errors import InvalidConfig, SessionExists, SessionMissing, SessionNotFound, UnknownEngine
+from lidbook.errors import (
+    EngineNotFound,
+    EngineUnavailable,
+    InvalidConfig,
+    SessionExists,
+    SessionMissing,
+    SessionNotFound,
+    UnknownEngine,
+)
 from lidbook.registry import EngineRegistry
 from lidbook.session_config import SessionConfig
 from lidbook.sessions import rows
+from lidbook.sessions.missing import missing_engine
 from lidbook.sessions.names import check_name, new_name
 from lidbook.sessions.session import Session, Surroundings
-from lidbook.values import SessionStatus
+from lidbook.values import SessionStatus, StatusReason
 
 STARTS_AT_ONCE: Final = 8
 """How many sessions may be starting at the same time, so that a server with hundreds comes up at all."""
@@ -40,8 +50,6 @@ class Sessions:
         self._engines: dict[str, Engine] = {}
         self._starting = asyncio.Semaphore(STARTS_AT_ONCE)
         self._booting: set[asyncio.Task[None]] = set()
-        self.unusable: dict[str, str] = {}
-        """Sessions whose engine is not installed here: name -> reason. They stay stored, and are not served."""
 
     # finding
 
@@ -65,15 +73,15 @@ class Sessions:
         session = self._sessions.get(name)
         return session if session is not None and session.status is SessionStatus.WORKING else None
 
-    async def usable(self, name: str) -> Session:
-        """The session, WORKING; one that is STARTING is waited for. Raises `SessionMissing`, `SessionNotReady`."""
+    async def usable(self, name: str, expected: SessionStatus = SessionStatus.WORKING) -> Session:
+        """The session, in the status expected; STARTING is waited for. Raises `SessionMissing`, `SessionNotReady`."""
         session = self._sessions.get(name)
         if session is None:
             raise SessionMissing(name)
         if session.status is SessionStatus.STARTING:
             await session.settled(self._ready_timeout)
-        if session.status is not SessionStatus.WORKING:
-            raise session.not_ready()
+        if session.status is not expected:
+            raise session.not_ready((expected,))
         return session
 
     # changing
@@ -83,7 +91,7 @@ class Sessions:
         name = name or new_name()
         check_name(name)
         async with self._locked(name):
-            if name in self._sessions or name in self.unusable:
+            if name in self._sessions:
                 raise SessionExists(name)
             engine, assumed = self._engine_for(config, None)
             settings = _settings_for(engine, config)
@@ -121,6 +129,8 @@ class Sessions:
                 session.log.warning(
                     "no engine was named, so this session is simulated: its people are made up", engine=engine.name
                 )
+            if config.webhooks:
+                session.log.warning("webhooks are stored, and not delivered by this version")
             if start:
                 await self._start(session)
             return session
@@ -195,6 +205,8 @@ class Sessions:
         """Unlink the device, keep config and directory; started again if it was running, to be linked anew."""
         async with self._locked(name):
             session = self.get(name)
+            if session.is_running:
+                session.require(Capability.SESSION_LOGOUT)
             was_running = session.is_running
             await session.logout()
             if was_running:
@@ -223,16 +235,7 @@ class Sessions:
         """Bring back what is stored, and start in the background what is wanted running."""
         for row in await self._around.database.write(rows.load_all):
             config = SessionConfig.parse(orjson.loads(row.config))
-            engine = self._registry.resolve(row.engine)
-            if engine is None:
-                self.unusable[row.name] = f"engine '{row.engine}' is not installed"
-                continue
-            try:
-                settings = _settings_for(engine, config)
-            except InvalidConfig as error:
-                self.unusable[row.name] = error.message
-                continue
-            session = Session(row, engine, settings, config, self._around)
+            session = Session(row, self._usable_engine(row.engine), EngineSettings(), config, self._around)
             self._sessions[row.name] = session
             if row.desired == "running":
                 session.announce_start()
@@ -257,7 +260,7 @@ class Sessions:
     def engine(self, engine_class: type[Engine]) -> Engine:
         """The one instance of an engine in this server, made when it is first asked for."""
         engine = self._engines.get(engine_class.name)
-        if engine is None:
+        if type(engine) is not engine_class:
             folder = self._around.data_dir / "engines" / engine_class.name
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             engine = self._engines[engine_class.name] = engine_class(folder)
@@ -266,9 +269,22 @@ class Sessions:
     async def _start(self, session: Session) -> None:
         if not session.is_running:
             session.announce_start()
+        session.engine = self._usable_engine(session.engine.name)
+        try:
+            session.engine_settings = _settings_for(session.engine, session.config)
+        except InvalidConfig as error:
+            await session.fail(StatusReason.RUNTIME, error.message)
+            return
         engine = self.engine(session.engine)
         async with self._starting:
             await session.start(engine)
+
+    def _usable_engine(self, name: str) -> type[Engine]:
+        """The engine of a stored session; a stand-in that says why when it cannot be had."""
+        try:
+            return self._registry.get(name)
+        except (EngineNotFound, EngineUnavailable) as error:
+            return missing_engine(name, error.message)
 
     async def _want(self, session: Session, desired: rows.Desired) -> None:
         if session.desired != desired:
@@ -282,10 +298,12 @@ class Sessions:
             return session.engine, session.engine_assumed
         assumed = name is None and self._default_engine is None
         name = name or self._default_engine or DEFAULT_ENGINE
-        engine = self._registry.resolve(name)
-        if engine is None:
-            raise UnknownEngine(name, self._registry.names())
-        return engine, assumed
+        try:
+            return self._registry.get(name), assumed
+        except EngineNotFound as error:
+            raise UnknownEngine(name, self._registry.names()) from error
+        except EngineUnavailable as error:
+            raise InvalidConfig([f"config.engine: {error.message}"]) from error
 
     @asynccontextmanager
     async def _locked(self, name: str) -> AsyncIterator[None]:
@@ -304,8 +322,8 @@ def _settings_for(engine: type[Engine], config: SessionConfig) -> EngineSettings
         known = ", ".join(sorted(engine.settings.model_fields)) or "none"
         raise InvalidConfig(
             [
-                f"config.settings.{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']} "
-                f"(settings of {engine.name}: {known})"
+                f"{'.'.join(('config.settings', *map(str, fault['loc'])))}: "
+                f"{fault['msg'].removeprefix('Value error, ')} (settings of {engine.name}: {known})"
                 for fault in error.errors(include_url=False, include_input=False)
             ]
         ) from error

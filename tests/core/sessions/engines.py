@@ -49,7 +49,7 @@ class ScriptedSession(EngineSession):
         self.context.status(SessionStatus.WORKING, account=OTHER if self.settings.other_account else ME)
 
     async def _feed(self) -> None:
-        fact = FieldFact(PhoneNumber("15550199"), Field.FULL_NAME, "From the wrong book", Source.ADDRESS_BOOK, 1)
+        fact = FieldFact(PhoneNumber("15550199"), Field.FULL_NAME, "From the wrong book", Source.ADDRESS_BOOK, 10**12)
         await self.context.facts([fact])
 
     async def stop(self) -> None:

@@ -22,6 +22,8 @@ from lidbook.values import Account, SessionStatus
 BATCH = 1000
 """People fed at once, three facts each."""
 
+SINCE = 1_700_000_000_000
+
 ME = Account(PhoneNumber("15550100"), Lid("9100"), None)
 
 
@@ -40,9 +42,9 @@ def batch_of(number: int) -> list[Fact]:
     facts: list[Fact] = []
     for person in range(number * BATCH, (number + 1) * BATCH):
         facts += [
-            FieldFact(phone_of(person), Field.FULL_NAME, f"Person {person}", Source.ADDRESS_BOOK, person + 1),
-            FieldFact(lid_of(person), Field.PUSHNAME, f"p{person}", Source.HISTORY, person + 1),
-            LinkFact(phone_of(person), lid_of(person), Source.HISTORY, person + 1),
+            FieldFact(phone_of(person), Field.FULL_NAME, f"Person {person}", Source.ADDRESS_BOOK, SINCE + person),
+            FieldFact(lid_of(person), Field.PUSHNAME, f"p{person}", Source.HISTORY, SINCE + person),
+            LinkFact(phone_of(person), lid_of(person), Source.HISTORY, SINCE + person),
         ]
     return facts
 
