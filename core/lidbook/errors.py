@@ -79,6 +79,7 @@ class NotAPerson(InvalidUserId):
 
     def __init__(self, text: str, kind: str) -> None:
         super().__init__(text, f"{_shown(text)} names {kind}, not a person: send a phone number or a LID")
+        self.kind = kind
 
 
 class InvalidPhoneNumber(InvalidRequest):

@@ -69,6 +69,10 @@ _WRITING = str.maketrans(
     "\u2010\u2011\u2012\u2013\u2014\u2212"  # dashes
     "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069",  # marks that address books wrap a number in
 )
+_TRUNK_ZERO = re.compile(r"(?<=[0-9])[^0-9a-zA-Z]*\(0\)(?=[^0-9a-zA-Z]*[0-9])")
+"""The zero that some countries dial at home only, as people write it: +44 (0)7700."""
+_AGENT = re.compile(r"([0-9]+)\.[0-9]{1,2}")
+"""WhatsApp's long form of an id has an agent between user and device: 123.0:4@s.whatsapp.net."""
 _GROUP = re.compile(r"[0-9]{5,25}(-[0-9]{5,15})?")
 
 
@@ -86,9 +90,9 @@ def parse_user(text: str) -> UserId:
     if server in _PERSONLESS:
         raise NotAPerson(text, _PERSONLESS[server])
     if server == "lid":
-        return Lid(_digits(local, text))
+        return Lid(_digits(local, text, server))
     if server == "" or server in _PHONE_SERVERS:
-        digits = _digits(local, text)
+        digits = _digits(local, text, server)
         if not digits.strip("0"):
             raise NotAPerson(text, "the service account")
         return PhoneNumber(digits)
@@ -181,8 +185,14 @@ def _split(text: str) -> tuple[str, str]:
     return local, server.lower()
 
 
-def _digits(local: str, text: str) -> str:
-    digits = local.partition(":")[0].translate(_WRITING)
+def _digits(local: str, text: str, server: str = "") -> str:
+    number, colon, device = local.partition(":")
+    agent = _AGENT.fullmatch(number) if server else None
+    if agent is not None:
+        number = agent.group(1)
+    if (colon and not (device.isascii() and device.isdigit())) or number.lstrip().startswith("-"):
+        raise InvalidUserId(text)
+    digits = _TRUNK_ZERO.sub("", number).translate(_WRITING)
     if not digits.isascii() or not digits.isdigit() or len(digits) > MAX_DIGITS:
         raise InvalidUserId(text)
     return digits

@@ -106,6 +106,10 @@ def _not_given(value: object) -> object:
     return False if value is None else value
 
 
+def _blank_is_none(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
 def _known_event(value: str) -> str:
     if value not in _EVENTS:
         raise PydanticCustomError("config", "must be one of the following values: " + ", ".join(_EVENTS))
@@ -233,7 +237,9 @@ class WebhookConfig(_Part):
 class SessionConfig(_Part):
     """What a session is configured with. Everything is optional; `null` means what leaving the key out means."""
 
-    engine: str | None = Field(default=None, description="Engine, by name or by WAHA's name for it.")
+    engine: Annotated[str | None, BeforeValidator(_blank_is_none)] = Field(
+        default=None, description="Engine, by name or by WAHA's name for it."
+    )
     settings: Annotated[dict[str, JsonValue], BeforeValidator(_nothing_given)] = Field(
         default_factory=dict, description="The engine's own settings."
     )

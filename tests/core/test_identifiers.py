@@ -275,3 +275,24 @@ def test_a_subscriber_is_looked_for_under_the_old_and_the_new_spelling(old: str,
 )
 def test_a_number_with_one_spelling_is_not_mistaken_for_a_strangers(digits: str, reason: str) -> None:
     assert spellings(PhoneNumber(digits)) == (PhoneNumber(digits),), reason
+
+
+@pytest.mark.parametrize(
+    ("text", "digits"),
+    [
+        ("+44 (0)7700 900101", "447700900101"),
+        ("+44(0) 7700-900101", "447700900101"),
+        ("+49 (0) 151 2345678", "491512345678"),
+        ("11231231231.0:1@s.whatsapp.net", "11231231231"),
+        ("11231231231.12@s.whatsapp.net", "11231231231"),
+        ("1.123.123.1231", "11231231231"),
+    ],
+)
+def test_a_zero_for_dialling_at_home_and_an_agent_are_no_part_of_the_number(text: str, digits: str) -> None:
+    assert parse_user(text) == PhoneNumber(digits)
+
+
+@pytest.mark.parametrize("text", ["-447700900101", "447700900101:abc@c.us", "1:2:3@c.us", "447700900101:@c.us"])
+def test_what_looks_like_a_number_but_is_none_is_refused(text: str) -> None:
+    with pytest.raises(InvalidUserId):
+        parse_user(text)

@@ -106,6 +106,10 @@ class Directory:
             document = self._document(str(canonical)) if canonical != user else None
         return document if document is not None else unknown_person(str(user))
 
+    def is_known(self, user: UserId) -> bool:
+        """Whether anything was ever said of this identifier."""
+        return self._database.reader.execute(_STATE, (self._session, str(user))).fetchone() is not None
+
     def person(self, user: UserId) -> Person:
         """Everything a person is known by, from one of their identifiers."""
         user = self._canonical(user)
@@ -154,9 +158,11 @@ class Directory:
             if canonical != phone and isinstance(canonical, PhoneNumber):
                 row = self._database.reader.execute(_LID_OF_PHONE, (self._session, str(canonical))).fetchone()
                 phone = canonical
-        if row is None or row[0] is None:
-            return LidAnswer(None, phone, LidState.UNKNOWN if row is None else LidState.PENDING)
-        return LidAnswer(Lid(row[0][:-4]), phone, LidState.MAPPED)
+        if row is not None and row[0] is not None:
+            return LidAnswer(Lid(row[0][:-4]), phone, LidState.MAPPED)
+        registered = self.said(phone, Field.REGISTERED)
+        nobody = row is None or (registered is not None and registered[0] is False)
+        return LidAnswer(None, phone, LidState.UNKNOWN if nobody else LidState.PENDING)
 
     async def wait_for_phone(self, lid: Lid, seconds: float) -> LidAnswer:
         """The pair, waited for up to `seconds` if it is not known yet."""

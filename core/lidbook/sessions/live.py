@@ -12,12 +12,12 @@ from lidbook.capabilities import Capability
 from lidbook.clock import Moments
 from lidbook.directory.directory import Directory
 from lidbook.engine import EngineSession, Log
-from lidbook.errors import ChangeNotTaken, EngineError, EngineTimeout, LidbookError, RateLimited
-from lidbook.facts import BlocklistFact, Fact, Field, FieldFact, LinkFact, Picture, Source
+from lidbook.errors import ChangeNotTaken, EngineError, EngineTimeout, InvalidRequest, LidbookError, RateLimited
+from lidbook.facts import BlocklistFact, Fact, Field, FieldFact, LinkFact, Picture, PictureState, Source
 from lidbook.identifiers import Lid, PhoneNumber, UserId, check_dialable, spellings
 from lidbook.sessions.answers import AnswersKept, registration_facts
 from lidbook.sessions.budget import Budget
-from lidbook.values import Image, LidAnswer, LidState, Person, Registration
+from lidbook.values import Image, LidAnswer, Person, Registration
 
 T = TypeVar("T")
 
@@ -152,6 +152,9 @@ class LiveCalls:
     async def block(self, user: UserId) -> None:
         """Block a person. Raises `ChangeNotTaken` when the blocklist does not show them afterwards."""
         _dialable(user)
+        me = self._directory.known(user, Field.ME)
+        if me is not None and me[0]:
+            raise InvalidRequest(f"{user} is this account itself, which cannot be blocked: send somebody else")
         person = await self._with_lid(self._directory.person(user))
         blocked = await self._call(Capability.CONTACTS_BLOCK, lambda engine: engine.block(person))
         await self._take_blocklist(blocked)
@@ -168,18 +171,12 @@ class LiveCalls:
             raise ChangeNotTaken("the server took the request but the blocklist still shows the person; try again")
 
     async def lid_of(self, phone: PhoneNumber) -> LidAnswer:
-        """The LID of a phone number: from the directory, else by one live query.
-
-        When this session's own budget is spent the answer is a pending null, not an error: nothing was asked.
-        """
+        """The LID of a phone number: from the directory, else by one live query; a number that cannot be dialled is
+        not asked about."""
         answer = self._directory.phone_pair(phone)
         if answer.lid is not None or not _is_dialable(phone) or self._without_lid.holds(str(phone)):
             return answer
         if self._session.engine_session.engine.claim(Capability.LIDS_QUERY).provided:
-            try:
-                self._budget.spend(Capability.LIDS_QUERY)
-            except RateLimited:
-                return LidAnswer(None, answer.phone, LidState.PENDING)
             await self._once((Capability.LIDS_QUERY, phone), lambda: self._query_lid(phone))
             answer = self._directory.phone_pair(phone)
             if answer.lid is None:
@@ -239,17 +236,23 @@ class LiveCalls:
         if len(answers) != 1:
             raise EngineError(f"the engine gave {len(answers)} answers about one person")
         about = answers[0].about
+        if about is None and not self._directory.is_known(person.id):
+            return None  # nothing was learnt of somebody of whom nothing is known
         await self._directory.apply([FieldFact(person.id, Field.ABOUT, about, Source.SERVER, self._moment())])
         return about
 
     async def _picture(self, person: Person) -> Picture:
         picture = await self._call(Capability.CONTACTS_PICTURE, lambda engine: engine.picture(person))
+        if not isinstance(picture, Picture):
+            raise EngineError(f"the engine gave {type(picture).__name__} for a picture")
+        if picture.state is PictureState.NONE and not self._directory.is_known(person.id):
+            return picture
         await self._directory.apply([FieldFact(person.id, Field.PICTURE, picture, Source.SERVER, self._moment())])
         return picture
 
     async def _query_lid(self, phone: PhoneNumber) -> None:
         asked = spellings(phone)
-        found = await self._call(Capability.LIDS_QUERY, lambda engine: engine.query_lids(asked), already_spent=True)
+        found = await self._call(Capability.LIDS_QUERY, lambda engine: engine.query_lids(asked))
         now = self._moment()
         facts: list[Fact] = [
             LinkFact(spelling, lid, Source.SERVER, now)
@@ -277,12 +280,11 @@ class LiveCalls:
         kind: Capability,
         call: Callable[[EngineSession], Awaitable[T]],
         *,
-        already_spent: bool = False,
         engine: EngineSession | None = None,
     ) -> T:
         """One call of the engine: within the budget, bounded in time, its errors in our terms."""
         engine = engine or self._session.engine_session
-        if not already_spent and engine.engine.claim(kind).provided:
+        if engine.engine.claim(kind).provided:
             self._budget.spend(kind)
         self._session.touch()
         try:

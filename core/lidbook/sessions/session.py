@@ -260,6 +260,8 @@ class Session:
                 return StatusReason.CRASHED
             if not await self._bind(report.account):
                 return StatusReason.ACCOUNT_CHANGED
+        if report.status is SessionStatus.SCAN_QR_CODE or report.reason is StatusReason.LOGGED_OUT:
+            self.account = None
         if report.status is not SessionStatus.SCAN_QR_CODE:
             self.qr = None
         elif report.qr is not None:

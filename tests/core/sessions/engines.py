@@ -74,11 +74,15 @@ class ScriptedSession(EngineSession):
     async def about(self, persons: Sequence[Person]) -> Sequence[AboutAnswer]:
         self.script.asked.append(("about", tuple(persons)))
         await self.script.pause()
-        return [AboutAnswer(person, "Busy") for person in persons]
+        return [AboutAnswer(person, None if self.script.nobody else "Busy") for person in persons]
 
     async def picture(self, person: Person) -> Picture:
         self.script.asked.append(("picture", person))
         await self.script.pause()
+        if self.script.nobody is None:
+            return "https://p/1.jpg"  # type: ignore[return-value]
+        if self.script.nobody:
+            return Picture(PictureState.NONE)
         return Picture(PictureState.PRESENT, "https://p/1.jpg", self.script.picture_expires_at)
 
     async def update_contact(
@@ -118,6 +122,8 @@ class Script:
         self.sessions: list[ScriptedSession] = []
         self.stopped = 0
         self.forgetful = False
+        self.nobody: bool | None = False
+        """Whether nobody asked about exists; None makes the engine answer with the wrong type."""
         self.picture_expires_at: int | None = None
         self.error: Exception | None = None
         self.gate: asyncio.Event | None = None

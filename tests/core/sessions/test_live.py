@@ -6,12 +6,13 @@ import orjson
 import pytest
 
 from core.sessions.conftest import Core, open_core
-from core.sessions.engines import Script
+from core.sessions.engines import ME, Script
 from lidbook.errors import (
     ChangeNotTaken,
     EngineError,
     EngineTimeout,
     InvalidPhoneNumber,
+    InvalidRequest,
     NotSupported,
     RateLimited,
     SessionNotReady,
@@ -217,13 +218,44 @@ async def test_a_number_without_a_lid_is_not_asked_for_again_at_once(core: Core)
     assert asked(core, "query_lids") == 1
 
 
-async def test_a_spent_budget_leaves_a_lid_pending(core: Core) -> None:
+async def test_a_limit_on_lid_queries_is_told_every_time_and_never_an_empty_answer(core: Core) -> None:
     session = await working(core)
-    for number in range(100):
-        await session.live.lid_of(PhoneNumber(f"1555{number:07}"))
-    answer = await session.live.lid_of(ANN)
-    assert (answer.lid, answer.state) == (None, LidState.PENDING)
-    assert asked(core, "query_lids") == 100
+    core.script.error = RateLimited("rate-overlimit", 30)
+    for _ in range(3):
+        with pytest.raises(RateLimited):
+            await session.live.lid_of(ANN)
+        with pytest.raises(RateLimited):
+            await session.live.block(ANN)
+    assert core.script.blocked == set()
+
+
+async def test_nothing_is_learnt_of_a_made_up_person(core: Core) -> None:
+    session = await working(core)
+    core.script.nobody = True
+    before = session.directory.contact(ANN_LID)
+    assert await session.live.about(ANN_LID) is None
+    assert (await session.live.picture(ANN_LID)).url is None
+    assert session.directory.contact(ANN_LID) == before
+    assert session.directory.lid_pair(ANN_LID).state is LidState.UNKNOWN
+
+
+async def test_a_number_that_is_not_registered_has_no_lid_to_wait_for(core: Core) -> None:
+    session = await working(core)
+    await session.live.check(ANN)
+    assert session.directory.phone_pair(ANN).state is LidState.UNKNOWN
+
+
+async def test_nobody_blocks_themselves(core: Core) -> None:
+    session = await working(core)
+    with pytest.raises(InvalidRequest, match="this account itself"):
+        await session.live.block(ME.phone)
+
+
+async def test_the_wrong_type_from_an_engine_is_the_engines_fault(core: Core) -> None:
+    session = await working(core)
+    core.script.nobody = None
+    with pytest.raises(EngineError, match="str for a picture"):
+        await session.live.picture(ANN)
 
 
 async def test_waiting_for_a_phone_number_ends_when_it_arrives(core: Core) -> None:

@@ -7,20 +7,24 @@ import orjson
 import pytest
 
 from core.sessions.conftest import Core, open_core
-from core.sessions.engines import Script
+from core.sessions.engines import Script, scripted
+from lidbook.app import CoreSettings, Lidbook
 from lidbook.errors import (
     DataDirLocked,
     InvalidConfig,
     InvalidSessionName,
     LoggedOut,
+    NotSupported,
     SessionExists,
     SessionMissing,
     SessionNotFound,
     SessionNotReady,
     UnknownEngine,
 )
-from lidbook.facts import Field, FieldFact, Source
-from lidbook.identifiers import PhoneNumber
+from lidbook.facts import Fact, Field, FieldFact, LinkFact, Source
+from lidbook.hooks import Hooks
+from lidbook.identifiers import Lid, PhoneNumber
+from lidbook.registry import EngineRegistry
 from lidbook.session_config import SessionConfig
 from lidbook.values import SessionStatus, StatusReason
 
@@ -205,3 +209,67 @@ async def test_what_the_right_account_feeds_at_once_arrives(core: Core) -> None:
     assert feeding is not None
     await feeding
     assert orjson.loads(session.directory.contact(PhoneNumber("15550199")))["name"] == "From the wrong book"
+
+
+async def test_a_session_whose_engine_is_gone_is_shown_and_can_be_mended(tmp_path: Path) -> None:
+    script = Script()
+    lidbook = await open_core(tmp_path, script)
+    await lidbook.sessions.create("s", SessionConfig(engine="second"))
+    session = await lidbook.sessions.usable("s")
+    await session.directory.apply([FieldFact(ANN, Field.FULL_NAME, "Ann", Source.ADDRESS_BOOK, 1)])
+    await lidbook.close()
+    lidbook = await Lidbook.open(
+        CoreSettings(tmp_path, default_engine="scripted"), engines=EngineRegistry.of(scripted(script)), hooks=Hooks()
+    )
+    session = lidbook.sessions.get("s")
+    await session.settled(5)
+    assert (session.status, session.reason) == (SessionStatus.FAILED, StatusReason.RUNTIME)
+    assert session.detail is not None
+    assert "second" in session.detail
+    with pytest.raises(SessionNotReady):
+        await lidbook.sessions.usable("s")
+    await lidbook.sessions.update("s", SessionConfig(engine="scripted"))
+    await lidbook.sessions.start("s")
+    session = await lidbook.sessions.usable("s")
+    assert orjson.loads(session.directory.contact(ANN))["name"] == "Ann"
+    await lidbook.sessions.delete("s")
+    assert lidbook.sessions.all() == []
+    await lidbook.close()
+
+
+async def test_a_device_removed_on_the_phone_has_no_account(core: Core) -> None:
+    session = await core.lidbook.sessions.create("s", SessionConfig())
+    await core.lidbook.sessions.usable("s")
+    core.script.sessions[0].report(SessionStatus.FAILED, StatusReason.LOGGED_OUT)
+    assert await session.until(lambda status: status is SessionStatus.FAILED, 5)
+    assert session.account is None
+
+
+async def test_an_engine_that_cannot_log_out_says_so(core: Core) -> None:
+    session = await core.lidbook.sessions.create("s", SessionConfig())
+    await core.lidbook.sessions.usable("s")
+    with pytest.raises(NotSupported):
+        await core.lidbook.sessions.logout("s")
+    assert session.status is SessionStatus.WORKING
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        FieldFact("4915112345678", Field.FULL_NAME, "x", Source.HISTORY, 10**12),  # type: ignore[arg-type]
+        FieldFact(PhoneNumber("+49 151"), Field.FULL_NAME, "x", Source.HISTORY, 10**12),
+        FieldFact(ANN, Field.FULL_NAME, 123, Source.HISTORY, 10**12),  # type: ignore[arg-type]
+        FieldFact(ANN, Field.BLOCKED, "yes", Source.HISTORY, 10**12),
+        FieldFact(ANN, Field.FULL_NAME, "x", Source.HISTORY, 1_700_000_000),
+        LinkFact(Lid("1"), ANN, Source.HISTORY, 10**12),  # type: ignore[arg-type]
+        "a fact",
+    ],
+)
+async def test_what_is_no_fact_is_refused_at_the_door(core: Core, fact: Fact) -> None:
+    session = await core.lidbook.sessions.create("s", SessionConfig())
+    await core.lidbook.sessions.usable("s")
+    before = await session.directory.contacts_page(limit=10)
+    right = FieldFact(ANN, Field.FULL_NAME, "Ann", Source.HISTORY, 10**12)
+    with pytest.raises((TypeError, ValueError)):
+        await core.script.sessions[0].context.facts([right, fact])
+    assert await session.directory.contacts_page(limit=10) == before
