@@ -13,13 +13,14 @@ from lidbook_api import openapi
 from lidbook_api.errors import unrouted
 from lidbook_api.gate import Gate
 from lidbook_api.operation import DirectRoute, Operation
-from lidbook_api.routes import contacts, documentation, groups, lids, server, sessions
+from lidbook_api.routes import contacts, documentation, groups, lids, pairing, server, sessions
 from lidbook_api.settings import ServerSettings
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *contacts.OPERATIONS,
     *lids.OPERATIONS,
     *groups.OPERATIONS,
+    *pairing.OPERATIONS,
     *sessions.OPERATIONS,
     *server.OPERATIONS,
 )

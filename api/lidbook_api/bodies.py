@@ -1,5 +1,6 @@
 """JSON bodies: read within bounds, taken as WAHA's framework takes them."""
 
+import unicodedata
 from typing import Final
 
 import orjson
@@ -11,6 +12,9 @@ from lidbook_api.query import parse_query
 
 MAX_BODY: Final = 1024 * 1024
 """Bytes; no request about contacts comes near it."""
+
+MAX_NAME: Final = 256
+"""Characters of a first or last name."""
 
 Fields = dict[str, object]
 
@@ -56,6 +60,16 @@ def text(fields: Fields, name: str, faults: Faults) -> str | None:
     return None
 
 
+def name_text(fields: Fields, name: str, faults: Faults) -> str | None:
+    """An optional name of a person: a string of sane length, without control characters; null is absent."""
+    value = text(fields, name, faults)
+    if value is not None and len(value) > MAX_NAME:
+        faults.append(f"{name} must be shorter than or equal to {MAX_NAME} characters")
+    elif value is not None and any(unicodedata.category(c) in ("Cc", "Cs") for c in value):
+        faults.append(f"{name} must not contain control characters")
+    return value
+
+
 def identifier(fields: Fields, name: str, faults: Faults) -> str:
     """A phone number, LID or id that must be given. A number is taken as its digits."""
     value = fields.get(name)
@@ -74,5 +88,7 @@ def flag(fields: Fields, name: str, faults: Faults, *, default: bool) -> bool:
         return default
     if isinstance(value, bool):
         return value
+    if isinstance(value, str) and value in ("true", "false"):
+        return value == "true"
     faults.append(f"{name} must be a boolean value")
     return default

@@ -81,6 +81,9 @@ def serve(
         int | None, typer.Option(min=0, help="For the sandbox: make up a world of that many people.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="For --people: another seed makes up other people.")] = None,
+    region: Annotated[
+        str | None, typer.Option(help="For --world: country, as BR, of numbers without a country code.")
+    ] = None,
 ) -> None:
     """Serve the API. The first time, session `default` is created and started."""
     from lidbook_api.serving import Wanted, run  # noqa: PLC0415
@@ -91,6 +94,7 @@ def serve(
         world=world,
         people=people,
         seed=seed,
+        region=region,
     )
     raise typer.Exit(run(wanted))
 

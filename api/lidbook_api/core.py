@@ -5,6 +5,7 @@ from typing import cast
 from starlette.requests import Request
 
 from lidbook.app import Lidbook
+from lidbook.capabilities import Capability
 from lidbook.sessions.session import Session
 from lidbook.values import SessionStatus
 from lidbook_api.answers import Headers
@@ -21,20 +22,26 @@ async def working(request: Request, name: str) -> Session:
     return sessions.ready(name) or await sessions.usable(name)
 
 
-async def readable(request: Request, name: str) -> Session:
-    """A session whose directory may be read on WAHA's paths: WORKING, or configured for stale reads."""
+async def readable(request: Request, name: str, capability: Capability) -> Session:
+    """A session whose directory may be read on WAHA's paths: WORKING, or configured for stale reads.
+
+    Raises `NotSupported` when its engine does not feed what `capability` reads: nothing known is not nothing there.
+    """
     sessions = lidbook_of(request).sessions
     session = sessions.ready(name)
-    if session is not None:
-        return session
-    known = sessions.find(name)
-    return known if known is not None and known.config.stale_reads else await sessions.usable(name)
+    if session is None:
+        known = sessions.find(name)
+        session = known if known is not None and known.config.stale_reads else await sessions.usable(name)
+    session.require(capability)
+    return session
 
 
-async def always_readable(request: Request, name: str) -> Session:
+async def always_readable(request: Request, name: str, capability: Capability) -> Session:
     """A session whose directory may be read on Lidbook's own paths: any that exists. Raises `SessionMissing`."""
     sessions = lidbook_of(request).sessions
-    return sessions.find(name) or await sessions.usable(name)
+    session = sessions.find(name) or await sessions.usable(name)
+    session.require(capability)
+    return session
 
 
 def served_by(session: Session) -> Headers:
@@ -45,6 +52,8 @@ def served_by(session: Session) -> Headers:
 def told(session: Session) -> Headers:
     """Headers of an answer from the directory: whose people these are, and whether they may be out of date."""
     headers = served_by(session)
+    if session.directory.is_syncing:
+        headers.append((b"lidbook-sync", b"incomplete"))
     if session.status is not SessionStatus.WORKING:
         headers.append((b"lidbook-stale", session.status.value.encode()))
     return headers

@@ -18,7 +18,7 @@ from lidbook.sessions.session import Session
 from lidbook.values import SessionStatus
 
 DEFAULT: Final = "default"
-WORLD_SETTINGS: Final = ("world", "people", "seed")
+WORLD_SETTINGS: Final = ("world", "people", "seed", "region")
 SHOWN: Final = 20
 """How many lines about cards, or about sessions, are printed; all those about cards are in a file."""
 
@@ -35,9 +35,11 @@ class WorldWanted:
     settings: dict[str, JsonValue]
 
     @classmethod
-    def of(cls, world: str | None, people: int | None, seed: int | None, engine: type[Engine]) -> Self:
+    def of(
+        cls, world: str | None, people: int | None, seed: int | None, region: str | None, engine: type[Engine]
+    ) -> Self:
         """The settings that the command line asks for. Raises `InvalidWorld` where they make no sense."""
-        given = {"world": world, "people": people, "seed": seed}
+        given = {"world": world, "people": people, "seed": seed, "region": region}
         settings: dict[str, JsonValue] = {name: value for name, value in given.items() if value is not None}
         unknown = [name for name in settings if name not in engine.settings.model_fields]
         if unknown:
@@ -46,6 +48,10 @@ class WorldWanted:
             raise InvalidWorld("give --world or --people, not both")
         if seed is not None and people is None:
             raise InvalidWorld("--seed is for --people: say how many, or leave it out")
+        if region is not None and (world is None or Path(world).suffix.lower() not in ADDRESS_BOOKS):
+            raise InvalidWorld(
+                "--region is for an address book: give --world with a .vcf or .csv file, or leave it out"
+            )
         if world is not None and Path(world).suffix:
             path = Path(world).expanduser().absolute()
             if not path.is_file():
@@ -72,7 +78,8 @@ def read_world(wanted: WorldWanted, data_dir: Path) -> Iterator[str]:
     from lidbook.addressbook.book import read_addressbook  # noqa: PLC0415 - reading vCards is slow to import
     from lidbook.world.from_addressbook import world_from_addressbook  # noqa: PLC0415
 
-    book = read_addressbook(path)
+    region = wanted.settings.get("region")
+    book = read_addressbook(path, region=region if isinstance(region, str) else None)
     counts = world_from_addressbook(book, path.stem).counts
     merged = [
         f"line {twin.dropped_line}: {twin.dropped}: {twin.phone.digits} stands on line {twin.kept_line} too, "
@@ -99,7 +106,7 @@ async def prepare_sessions(lidbook: Lidbook, wanted: WorldWanted, also: tuple[st
     existing = sessions.find(DEFAULT)
     if existing is not None and wanted.settings:
         said += await _change_world(lidbook, existing, wanted)
-    elif (not sessions.all() and not sessions.unusable) or (wanted.settings and DEFAULT not in sessions.unusable):
+    elif not sessions.all() or wanted.settings:
         await sessions.create(DEFAULT, SessionConfig.parse({"settings": wanted.settings} if wanted.settings else {}))
     for name in also:
         if sessions.find(name) is None:
@@ -117,8 +124,7 @@ async def describe_sessions(lidbook: Lidbook) -> list[str]:
     lines = [await _described(session) for session in sessions[:SHOWN]]
     if len(sessions) > SHOWN:
         lines.append(f"  sessions    and {len(sessions) - SHOWN} more")
-    unusable = lidbook.sessions.unusable
-    return [*lines, *(f"  session     {name}: cannot be used: {reason}" for name, reason in unusable.items())]
+    return lines
 
 
 async def _filled(lidbook: Lidbook, session: Session) -> None:
@@ -177,6 +183,8 @@ async def _described(session: Session) -> str:
     line = f"  session     {session.name}: engine {session.engine.name}, {session.status}{reason}, {count}"
     if "world" in session.engine.settings.model_fields:
         line += f"; its people are {_people(session)}"
+    if session.detail is not None:
+        line += f"; {session.detail}"
     return line + (" (nobody named an engine)" if session.engine_assumed else "")
 
 

@@ -20,7 +20,7 @@ MAX_URL: Final = 16 * 1024
 """Bytes of path and query together."""
 
 OUR_HEADERS: Final = (
-    "Lidbook-Engine, Lidbook-Error, Lidbook-Lid, Lidbook-Picture, Lidbook-Reason, Lidbook-Stale, "
+    "Lidbook-Engine, Lidbook-Error, Lidbook-Lid, Lidbook-Picture, Lidbook-Reason, Lidbook-Stale, Lidbook-Sync, "
     "Retry-After, X-Total-Count"
 )
 """Response headers that pages of other origins may read."""
@@ -46,16 +46,18 @@ class Gate:
         path: str = scope["path"]
         if len(path) > 1 and path[-1] == "/":
             path = scope["path"] = path.rstrip("/") or "/"
-        host = origin = given = None
+        host = origin = given = site = None
         for name, value in scope["headers"]:
             if name == b"x-api-key":
-                given = value
+                given = value.strip()
             elif name == b"host":
                 host = value
             elif name == b"origin":
                 origin = value
+            elif name == b"sec-fetch-site":
+                site = value
         if self._key is None:
-            refused = _foreign(scope, host, origin)
+            refused = _foreign(scope, host, origin, site)
         else:
             if origin is not None:
                 if scope["method"] == "OPTIONS":
@@ -98,7 +100,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _foreign(scope: Scope, host: bytes | None, origin: bytes | None) -> Answer | None:
+def _foreign(scope: Scope, host: bytes | None, origin: bytes | None, site: bytes | None) -> Answer | None:
     """Refuse what may come from a web page: without a key the browser's own rules are all there is."""
     named = (host or b"").decode("latin-1")
     try:
@@ -108,7 +110,8 @@ def _foreign(scope: Scope, host: bytes | None, origin: bytes | None) -> Answer |
     if not is_loopback(hostname):
         message = f"Without an API key this server answers requests to localhost only, not to '{_shown(named)}'"
         return refusal(403, message, "not_allowed")
-    if origin is not None and origin.lower() != f"{scope['scheme']}://{named}".lower().encode("latin-1"):
+    elsewhere = origin is not None and origin.lower() != f"{scope['scheme']}://{named}".lower().encode("latin-1")
+    if elsewhere or site == b"cross-site":
         message = "Without an API key this server answers no requests from web pages of other origins"
         return refusal(403, message, "not_allowed")
     return None

@@ -26,6 +26,7 @@ TAGS: Final[list[dict[str, str]]] = [
     {"name": "Contacts", "description": "People: list, get, check, write, block."},
     {"name": "LIDs", "description": "Which phone number is behind a LID, and the reverse."},
     {"name": "Groups", "description": "Groups, as far as LIDs come from them."},
+    {"name": "Pairing", "description": "Linking a session to an account."},
     {"name": "Sessions", "description": "Linked accounts: create, configure, start, stop."},
     {"name": "Engines", "description": "What serves the sessions, and what it can do."},
     {"name": "Server", "description": "The server itself."},
@@ -34,6 +35,8 @@ TAGS: Final[list[dict[str, str]]] = [
 _HEADERS: Final = {
     "Lidbook-Engine": ("The engine that serves the session.", "sandbox"),
     "Lidbook-Stale": ("The session's status, when it is not WORKING and this may be out of date.", "STOPPED"),
+    "Lidbook-Sync": ("`incomplete` while the first sync of the contacts is under way.", "incomplete"),
+    "Lidbook-Reason": ("Why the session is in its status.", "logged_out"),
     "Lidbook-Lid": ("Why there is, or is not, a phone number: mapped, pending, hidden or unknown.", "mapped"),
     "Lidbook-Picture": ("Why there is, or is not, a picture: present, none or hidden.", "present"),
     "X-Total-Count": ("How many there are in all.", "1234"),
@@ -205,6 +208,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
     success: dict[str, Any] = {"description": "An empty body."}
     if operation.answer is not None:
         success = {"description": "Success.", "content": {"application/json": {"schema": operation.answer}}}
+        success["content"] |= {kind: {"schema": schema} for kind, schema in operation.media.items()}
     if operation.headers:
         success["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in operation.headers}
     responses: dict[str, Any] = {str(operation.status): success, **operation.extra_responses}
@@ -220,7 +224,7 @@ def _fault_response(name: str) -> dict[str, Any]:
     if examples:
         content["examples"] = {key: {"value": value} for key, value in examples.items()}
     response: dict[str, Any] = {"description": description, "content": {"application/json": content}}
-    names = ["Retry-After"] if name == Fault.RATE_LIMITED else []
+    names = {Fault.RATE_LIMITED: ["Retry-After"], Fault.SESSION: ["Lidbook-Reason"]}.get(name, [])
     response["headers"] = {
         "Lidbook-Error": {"description": "The error's stable code.", "schema": {"type": "string"}},
         **{header: {"$ref": f"#/components/headers/{header}"} for header in names},

@@ -76,10 +76,12 @@ class Operation:
     answer: Schema | None = None
     """Schema of a JSON answer; None when the body is empty."""
     example: JsonValue = None
+    extra_responses: Mapping[str, Schema] = field(default_factory=dict)
+    media: Mapping[str, Schema] = field(default_factory=dict)
+    """Other content types of the answer, with their schemas."""
     headers: tuple[str, ...] = ()
     """Our headers on the answer."""
     faults: tuple[str, ...] = ()
-    extra_responses: Mapping[str, Schema] = field(default_factory=dict)
     name: str | None = None
     """Its operationId; the endpoint's name unless two operations share it."""
     deprecated: bool = False

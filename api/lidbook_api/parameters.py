@@ -195,7 +195,9 @@ class Choices:
             return frozenset()
         values = frozenset([value] if isinstance(value, str) else value)
         if not values <= frozenset(self.words):
-            faults.append(f"each value in {self.name} must be one of the following values: {', '.join(self.words)}")
+            faults.append(
+                f"each value in {self.name} must be one of the following values: {', '.join(filter(None, self.words))}"
+            )
         return values
 
     def document(self) -> Schema:
@@ -242,7 +244,7 @@ SORT_ORDER: Final = Choice("sortOrder", "`asc` is A to Z, `desc` is Z to A.", ("
 
 def _number(text: str) -> float | None:
     try:
-        number = float(text)
+        number = float(text if text.isascii() and "_" not in text else "")
     except ValueError:
         return None
     return number if math.isfinite(number) else None

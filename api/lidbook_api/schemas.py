@@ -149,6 +149,14 @@ class SessionTimestamps(Shape):
     activity: int | None = Field(examples=[1700000000000])
 
 
+class SyncProgress(Shape):
+    """How far the sync of one feed has come; null where the engine did not say."""
+
+    expected: int | None
+    received: int | None
+    complete: bool
+
+
 class SessionEngine(Shape):
     """What serves the session."""
 
@@ -164,12 +172,39 @@ class SessionInfo(Shape):
     name: str = Field(examples=["default"])
     status: SessionStatus
     status_reason: StatusReason | None
+    status_message: str | None = Field(description="What can be done about the status, where that needs saying.")
     config: SessionConfig
     me: Me | None
     presence: Literal["online", "offline"] | None
     timestamps: SessionTimestamps
     engine: SessionEngine
+    sync: dict[str, SyncProgress] = Field(description="By feed; lists are whole when `contacts` is complete.")
     apps: list[JsonValue] = Field(default=[], description="Only with `expand=apps`; always empty.")
+
+
+class Base64File(Shape):
+    """An image as text."""
+
+    mimetype: str = Field(examples=["image/png"])
+    data: str = Field(description="Base64.")
+
+
+class QrValue(Shape):
+    """The text in a QR code."""
+
+    value: str
+
+
+class RequestCode(Shape):
+    """Whose phone the code is for."""
+
+    phone_number: str | int = Field(examples=["12025550100"])
+
+
+class PairingCode(Shape):
+    """A code to type on the phone."""
+
+    code: str = Field(examples=["ABCD-EFGH"])
 
 
 class SessionCreateRequest(Shape):
@@ -213,6 +248,7 @@ class SessionLogoutRequest(Shape):
 ASKED: Final = (
     ContactRequest,
     ContactUpdate,
+    RequestCode,
     SessionCreateRequest,
     SessionUpdateRequest,
     SessionStartRequest,
@@ -223,6 +259,7 @@ ASKED: Final = (
 
 ANSWERED: Final = (
     About,
+    Base64File,
     Contact,
     Count,
     EngineDetails,
@@ -233,6 +270,8 @@ ANSWERED: Final = (
     Features,
     Group,
     GroupParticipant,
+    PairingCode,
+    QrValue,
     Health,
     LidPair,
     Me,

@@ -49,6 +49,7 @@ class Wanted:
     world: str | None = None
     people: int | None = None
     seed: int | None = None
+    region: str | None = None
 
 
 def run(wanted: Wanted) -> int:
@@ -57,7 +58,7 @@ def run(wanted: Wanted) -> int:
         settings = settings_from(wanted.settings)
         engines = EngineRegistry.load()
         engine = engines.get(settings.default_engine or DEFAULT_ENGINE)
-        world = WorldWanted.of(wanted.world, wanted.people, wanted.seed, engine)
+        world = WorldWanted.of(wanted.world, wanted.people, wanted.seed, wanted.region, engine)
         _make_data_dir(settings.data_dir)
         for line in read_world(world, settings.data_dir):
             _say(line)

@@ -21,6 +21,7 @@
     ├── SessionNotRunning             session_not_running     404
     ├── SessionMissing                session_missing         422
     ├── SessionNotReady               session_not_ready       422
+    ├── InvalidState                  invalid_state           422
     ├── NotSupported                  not_supported           501
     ├── EngineUnavailable             engine_unavailable      503
     ├── EngineError                   engine_error            500
@@ -238,6 +239,13 @@ class SessionNotReady(LidbookError):
         self.session_status = status
         self.expected = list(expected)
         self.reason = reason
+
+
+class InvalidState(LidbookError):
+    """The session runs, but not in the status that this one call needs; the sentences are WAHA's."""
+
+    code = "invalid_state"
+    status = 422
 
 
 class NotSupported(LidbookError):

@@ -409,3 +409,38 @@ async def test_the_blocklist_is_contacts(reader: httpx.AsyncClient) -> None:
 async def test_many_readers_at_once_get_the_same_bytes(reader: httpx.AsyncClient) -> None:
     answers = await asyncio.gather(*(reader.get("/api/contacts/all") for _ in range(20)))
     assert len({answer.content for answer in answers}) == 1
+
+
+async def test_the_bare_digits_of_a_known_lid_are_not_written_to_as_a_phone_number(client: httpx.AsyncClient) -> None:
+    for request in (
+        client.put("/api/default/contacts/208817345501126", json={"firstName": "Bare"}),
+        client.request("DELETE", "/api/default/contacts/208817345501126"),
+        client.post("/api/contacts/block", json={"contactId": 208817345501126}),
+    ):
+        response = await request
+        assert response.status_code == 400
+        assert "send 208817345501126@lid" in response.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"firstName": "A\x00nn"}, "firstName must not contain control characters"),
+        ({"firstName": "x" * 257}, "firstName must be shorter than or equal to 256 characters"),
+        ({"firstName": "Ann", "lastName": "y" * 257}, "lastName must be shorter than or equal to 256 characters"),
+    ],
+)
+async def test_a_name_that_nobody_has_is_refused(reader: httpx.AsyncClient, body: dict[str, str], message: str) -> None:
+    response = await reader.put("/api/default/contacts/11231231231", json=body)
+    assert response.json()["message"] == [message]
+
+
+async def test_a_session_that_is_null_is_not_given(client: httpx.AsyncClient) -> None:
+    assert (
+        await client.post("/api/contacts/block", json={"contactId": "11231231231", "session": None})
+    ).status_code == 201
+
+
+@pytest.mark.parametrize("limit", ["1_0", "\u0663", "0x1", "ten"])
+async def test_what_only_python_reads_as_a_number_is_none(reader: httpx.AsyncClient, limit: str) -> None:
+    assert (await reader.get("/api/contacts/all", params={"limit": limit})).status_code == 400

@@ -196,12 +196,12 @@ async def test_the_ninth_digit_finds_its_way_to_the_lid(client: httpx.AsyncClien
 
 async def test_whatsapps_limit_is_a_429_and_not_an_empty_answer(served: Served) -> None:
     served.make(Kind.RATE_LIMIT, Capability.LIDS_QUERY)
-    response = await served.client.get(f"{PATH}/pn/447700900106")
-    assert response.status_code == 429
-    assert int(response.headers["retry-after"]) == 7
+    for phone in ("447700900106", "447700900106", "447700900107"):
+        response = await served.client.get(f"{PATH}/pn/{phone}")
+        assert response.status_code == 429
+        assert 5 <= int(response.headers["retry-after"]) <= 7
 
 
 @pytest.mark.parametrize("phone", ["120363049876543210@g.us", "status@broadcast"])
-async def test_what_names_no_person_is_refused(reader: httpx.AsyncClient, phone: str) -> None:
-    response = await reader.get(f"{PATH}/pn/{phone}")
-    assert (response.status_code, response.headers["lidbook-error"]) == (400, "not_a_person")
+async def test_what_names_no_person_has_no_lid(reader: httpx.AsyncClient, phone: str) -> None:
+    assert await get(reader, f"{PATH}/pn/{phone}") == {"lid": None, "pn": phone}

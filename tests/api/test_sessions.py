@@ -5,11 +5,23 @@ from typing import Any
 import httpx
 import pytest
 
+from lidbook.capabilities import Feed
 from lidbook.values import SessionStatus
 
 from .served import Served
 
-KEYS = ["name", "status", "statusReason", "config", "me", "presence", "timestamps", "engine"]
+KEYS = [
+    "name",
+    "status",
+    "statusReason",
+    "statusMessage",
+    "config",
+    "me",
+    "presence",
+    "timestamps",
+    "engine",
+    "sync",
+]
 
 
 async def test_a_session_has_every_key(reader: httpx.AsyncClient) -> None:
@@ -198,3 +210,43 @@ async def test_wahas_old_routes(client: httpx.AsyncClient) -> None:
 async def test_wahas_old_routes_need_a_name(reader: httpx.AsyncClient, path: str) -> None:
     response = await reader.post(f"/api/sessions/{path}", json={})
     assert response.json() == {"message": "Session name is required", "error": "Bad Request", "statusCode": 400}
+
+
+async def test_a_session_says_how_far_its_sync_has_come(reader: httpx.AsyncClient) -> None:
+    sync = (await reader.get("/api/sessions/default")).json()["sync"]
+    assert sync["contacts"] == {"expected": 15, "received": 15, "complete": True}
+    assert all(feed["complete"] for feed in sync.values())
+
+
+async def test_lists_say_that_they_are_not_whole_yet(served: Served) -> None:
+    directory = served.lidbook.sessions.get("default").directory
+    assert "lidbook-sync" not in (await served.client.get("/api/contacts/all?limit=1")).headers
+    await directory.erase()
+    await directory.sync(Feed.CONTACTS, expected=10, received=0, complete=False)
+    assert (await served.client.get("/api/contacts/all?limit=1")).headers["lidbook-sync"] == "incomplete"
+    assert (await served.client.get("/api/default/lids")).headers["lidbook-sync"] == "incomplete"
+    await directory.sync(Feed.CONTACTS, expected=10, received=10, complete=True)
+    assert "lidbook-sync" not in (await served.client.get("/api/contacts/all?limit=1")).headers
+
+
+async def test_another_account_is_let_in_by_a_reset(served: Served) -> None:
+    session = served.lidbook.sessions.get("default")
+    await served.client.put("/api/sessions/default", json={"config": {"settings": {"people": 5}}})
+    assert await session.until(lambda status: status is SessionStatus.FAILED, 10)
+    shown = (await served.client.get("/api/sessions/default")).json()
+    assert shown["statusReason"] == "account_changed"
+    assert "reset" in shown["statusMessage"]
+    refused = await served.client.get("/api/contacts/all")
+    assert (refused.status_code, refused.headers["lidbook-reason"]) == (422, "account_changed")
+    assert (await served.client.post("/api/sessions/default/reset")).status_code == 201
+    assert (await served.client.get("/api/contacts/all?limit=1")).status_code == 200
+    assert (await served.client.post("/api/sessions/nobody/reset")).status_code == 404
+
+
+@pytest.mark.parametrize("blank", ["", "  "])
+async def test_a_blank_engine_is_no_engine_named(served: Served, blank: str) -> None:
+    await served.client.post("/api/sessions", json={"name": "p", "start": False, "config": {"engine": "poor"}})
+    changed = await served.client.put("/api/sessions/p", json={"config": {"engine": blank}})
+    assert changed.json()["engine"]["engine"] == "poor"
+    made = await served.client.post("/api/sessions", json={"name": "q", "start": False, "config": {"engine": blank}})
+    assert made.json()["engine"]["assumed"] is True

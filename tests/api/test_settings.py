@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from lidbook_api.settings import ServerSettings, default_data_dir, explain
+from lidbook.data_dir import default_data_dir
+from lidbook_api.settings import ServerSettings, explain
 
 KEY = "6c35dcbf31914c65a90f29e2ca1840d2"
 

@@ -5,10 +5,12 @@ from typing import Final, Literal, cast
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lidbook.errors import NotAPerson
-from lidbook.identifiers import PhoneNumber, UserId, check_dialable, parse_dialable, parse_user
+from lidbook.capabilities import Capability
+from lidbook.errors import InvalidPhoneNumber, NotAPerson
+from lidbook.identifiers import Lid, PhoneNumber, UserId, check_dialable, parse_dialable, parse_user
+from lidbook.sessions.session import Session
 from lidbook_api.answers import Headers, json_answer, json_bytes, json_stream, nothing
-from lidbook_api.bodies import flag, identifier, read_object, text
+from lidbook_api.bodies import flag, identifier, name_text, read_object
 from lidbook_api.core import readable, served_by, told, working
 from lidbook_api.faults import Faults, refuse
 from lidbook_api.operation import Fault, Operation, array_of, ref
@@ -42,7 +44,7 @@ async def list_contacts(request: Request) -> Response:
     sort_by = cast("Literal['id', 'name']", SORT_BY.read(query, faults))
     descending = SORT_ORDER.read(query, faults) == "desc"
     refuse(faults)
-    session = await readable(request, name)
+    session = await readable(request, name, Capability.CONTACTS_LIST)
     directory = session.directory
     headers = [*told(session), (b"x-total-count", b"%d" % await directory.contacts_count())]
     if limit is None:
@@ -57,7 +59,7 @@ async def get_contact(request: Request) -> Response:
     query = parse_query(request.scope["query_string"])
     name = SESSION.read(query)
     user = _person_in(query)
-    session = await readable(request, name)
+    session = await readable(request, name, Capability.CONTACTS_GET)
     return json_bytes(session.directory.contact(user), told(session))
 
 
@@ -65,7 +67,7 @@ async def get_contact_by_path(request: Request) -> Response:
     """One person, by WAHA's newer route."""
     parts = request.scope["path_params"]
     user = parse_user(parts["id"])
-    session = await readable(request, parts["session"])
+    session = await readable(request, parts["session"], Capability.CONTACTS_GET)
     return json_bytes(session.directory.contact(user), told(session))
 
 
@@ -108,8 +110,8 @@ async def get_picture(request: Request) -> Response:
     refresh = REFRESH.read(query, faults)
     try:
         user = _reachable(_person_in(query, faults))
-    except NotAPerson:
-        if str(query.get(CONTACT_ID.name)).strip().lower().endswith("@g.us"):
+    except NotAPerson as error:
+        if error.kind == "a group":
             raise
         session = await working(request, name)
         return _picture(None, "none", served_by(session))
@@ -123,7 +125,7 @@ async def update_contact(request: Request) -> Response:
     parts = request.scope["path_params"]
     fields = await read_object(request)
     faults: Faults = []
-    first, last = text(fields, "firstName", faults), text(fields, "lastName", faults)
+    first, last = name_text(fields, "firstName", faults), name_text(fields, "lastName", faults)
     save_on_phone = flag(fields, "saveOnPhone", faults, default=True)
     if first is None and not any(fault.startswith("firstName") for fault in faults):
         faults.insert(0, "firstName must be a string")
@@ -132,6 +134,7 @@ async def update_contact(request: Request) -> Response:
     refuse(faults)
     user = _reachable(parse_user(parts["id"]))
     session = await working(request, parts["session"])
+    _no_bare_lid(user, parts["id"], session)
     await session.live.update_contact(
         user, (first or "").strip(), (last or "").strip() or None, save_on_phone=save_on_phone
     )
@@ -143,22 +146,25 @@ async def delete_contact(request: Request) -> Response:
     parts = request.scope["path_params"]
     user = _reachable(parse_user(parts["id"]))
     session = await working(request, parts["session"])
+    _no_bare_lid(user, parts["id"], session)
     await session.live.delete_contact(user)
     return json_bytes(_SUCCESS, served_by(session))
 
 
 async def block_contact(request: Request) -> Response:
     """Block a person."""
-    name, user = await _person_in_body(request)
+    name, user, given = await _person_in_body(request)
     session = await working(request, name)
+    _no_bare_lid(user, given, session)
     await session.live.block(user)
     return nothing(served_by(session), status=201)
 
 
 async def unblock_contact(request: Request) -> Response:
     """Unblock a person."""
-    name, user = await _person_in_body(request)
+    name, user, given = await _person_in_body(request)
     session = await working(request, name)
+    _no_bare_lid(user, given, session)
     await session.live.unblock(user)
     return nothing(served_by(session), status=201)
 
@@ -171,13 +177,13 @@ def _person_in(query: Query, faults: Faults | None = None) -> UserId:
     return parse_user(given)
 
 
-async def _person_in_body(request: Request) -> tuple[str, UserId]:
+async def _person_in_body(request: Request) -> tuple[str, UserId, str]:
     fields = await read_object(request)
-    name = name_of(fields.get("session", "default"))
+    name = name_of(fields.get("session") if fields.get("session") is not None else "default")
     faults: Faults = []
     given = identifier(fields, "contactId", faults)
     refuse(faults)
-    return name, _reachable(parse_user(given))
+    return name, _reachable(parse_user(given)), given
 
 
 def _reachable(user: UserId) -> UserId:
@@ -187,13 +193,24 @@ def _reachable(user: UserId) -> UserId:
     return user
 
 
+def _no_bare_lid(user: UserId, given: str, session: Session) -> None:
+    """Refuse to write to a phone number whose digits are a LID that this session knows: the suffix was forgotten."""
+    if isinstance(user, Lid) or "@" in given or "%40" in given:
+        return
+    directory = session.directory
+    if directory.is_known(Lid(user.digits)) and not directory.is_known(user):
+        raise InvalidPhoneNumber(
+            given, f"these are the digits of a LID; send {user.digits}@lid if you mean that person"
+        )
+
+
 def _picture(url: str | None, state: str, headers: Headers) -> Response:
     return json_answer({"profilePictureURL": url}, [*headers, (b"lidbook-picture", state.encode())])
 
 
 _TAG: Final = "Contacts"
-_READ: Final = (Fault.BAD_REQUEST, Fault.SESSION, Fault.FAILED)
-_LIVE: Final = (*_READ, Fault.RATE_LIMITED, Fault.NOT_SUPPORTED)
+_READ: Final = (Fault.BAD_REQUEST, Fault.SESSION, Fault.FAILED, Fault.NOT_SUPPORTED)
+_LIVE: Final = (*_READ, Fault.RATE_LIMITED)
 _WRITE: Final = (*_LIVE, Fault.NOT_FOUND, Fault.CONFLICT, Fault.TOO_LARGE)
 _CHECK_DESCRIPTION: Final = (
     "Asks the server. `chatId` and `pn` are the spelling under which the account is registered, which for Brazilian, "
@@ -212,7 +229,7 @@ OPERATIONS: Final = (
         "learn whether a number is registered.",
         (CONTACT_ID, SESSION),
         answer=ref("Contact"),
-        headers=("Lidbook-Engine", "Lidbook-Stale"),
+        headers=("Lidbook-Engine", "Lidbook-Stale", "Lidbook-Sync"),
         faults=_READ,
         busy=True,
     ),
@@ -225,7 +242,7 @@ OPERATIONS: Final = (
         "The same answer as `GET /api/contacts`.",
         (SESSION_PATH, PERSON_PATH),
         answer=ref("Contact"),
-        headers=("Lidbook-Engine", "Lidbook-Stale"),
+        headers=("Lidbook-Engine", "Lidbook-Stale", "Lidbook-Sync"),
         faults=_READ,
         busy=True,
     ),
@@ -239,7 +256,7 @@ OPERATIONS: Final = (
         "the whole list is streamed.",
         (SESSION, LIMIT, OFFSET, SORT_BY, SORT_ORDER),
         answer=array_of("Contact"),
-        headers=("X-Total-Count", "Lidbook-Engine", "Lidbook-Stale"),
+        headers=("X-Total-Count", "Lidbook-Engine", "Lidbook-Stale", "Lidbook-Sync"),
         faults=_READ,
         busy=True,
     ),

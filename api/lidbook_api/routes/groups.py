@@ -5,6 +5,7 @@ from typing import Final, Literal, cast
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lidbook.capabilities import Capability
 from lidbook.identifiers import parse_group
 from lidbook_api.answers import json_bytes
 from lidbook_api.core import always_readable, readable, served_by, told, working
@@ -27,7 +28,7 @@ async def list_groups(request: Request) -> Response:
     descending = SORT_ORDER.read(query, faults) == "desc"
     participants = "participants" not in EXCLUDE.read(query, faults)
     refuse(faults)
-    session = await readable(request, request.scope["path_params"]["session"])
+    session = await readable(request, request.scope["path_params"]["session"], Capability.GROUPS_LIST)
     directory = session.directory
     body = await directory.groups(
         sort_by=sort_by, descending=descending, limit=limit, offset=offset, participants=participants
@@ -37,7 +38,7 @@ async def list_groups(request: Request) -> Response:
 
 async def count_groups(request: Request) -> Response:
     """How many groups the account is in."""
-    session = await readable(request, request.scope["path_params"]["session"])
+    session = await readable(request, request.scope["path_params"]["session"], Capability.GROUPS_LIST)
     return json_bytes(b'{"count":%d}' % await session.directory.groups_count(), told(session))
 
 
@@ -52,7 +53,7 @@ async def get_group(request: Request) -> Response:
     """One group."""
     parts = request.scope["path_params"]
     group = parse_group(parts["id"])
-    session = await readable(request, parts["session"])
+    session = await readable(request, parts["session"], Capability.GROUPS_LIST)
     return json_bytes(await session.directory.group(group), told(session))
 
 
@@ -60,19 +61,19 @@ async def get_participants(request: Request) -> Response:
     """A group's participants."""
     parts = request.scope["path_params"]
     group = parse_group(parts["id"])
-    session = await readable(request, parts["session"])
+    session = await readable(request, parts["session"], Capability.GROUPS_LIST)
     return json_bytes(await session.directory.group_participants(group), told(session))
 
 
 async def get_blocklist(request: Request) -> Response:
     """Everybody the account has blocked."""
-    session = await always_readable(request, request.scope["path_params"]["session"])
+    session = await always_readable(request, request.scope["path_params"]["session"], Capability.BLOCKLIST)
     return json_bytes(await session.directory.blocklist(), told(session))
 
 
 _TAG: Final = "Groups"
-_FAULTS: Final = (Fault.BAD_REQUEST, Fault.SESSION, Fault.FAILED)
-_HEADERS: Final = ("Lidbook-Engine", "Lidbook-Stale")
+_FAULTS: Final = (Fault.BAD_REQUEST, Fault.SESSION, Fault.FAILED, Fault.NOT_SUPPORTED)
+_HEADERS: Final = ("Lidbook-Engine", "Lidbook-Stale", "Lidbook-Sync")
 
 OPERATIONS: Final = (
     Operation(

@@ -5,10 +5,12 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lidbook.capabilities import Capability
+from lidbook.errors import NotAPerson
 from lidbook.identifiers import Lid, parse_lid, parse_user
 from lidbook.sessions.session import Session
 from lidbook.values import LidAnswer, SessionStatus
-from lidbook_api.answers import Answer, json_bytes
+from lidbook_api.answers import Answer, json_answer, json_bytes
 from lidbook_api.core import readable, told
 from lidbook_api.faults import Faults, refuse
 from lidbook_api.operation import Fault, Operation, array_of, ref
@@ -32,7 +34,7 @@ async def get_phone_number(request: Request) -> Response:
         seconds = WAIT.read(parse_query(request.scope["query_string"]), faults)
         refuse(faults)
     lid = parse_lid(parts["lid"])
-    session = await readable(request, parts["session"])
+    session = await readable(request, parts["session"], Capability.LIDS_PHONE)
     answer = await session.live.phone_of(lid, wait=seconds) if seconds else session.directory.lid_pair(lid)
     return _pair(answer, session)
 
@@ -40,8 +42,12 @@ async def get_phone_number(request: Request) -> Response:
 async def get_lid(request: Request) -> Response:
     """Phone number to LID; a LID given in its place is answered with its pair."""
     parts = request.scope["path_params"]
-    user = parse_user(parts["phoneNumber"])
-    session = await readable(request, parts["session"])
+    try:
+        user = parse_user(parts["phoneNumber"])
+    except NotAPerson:
+        session = await readable(request, parts["session"], Capability.LIDS_LID)
+        return json_answer({"lid": None, "pn": parts["phoneNumber"]}, told(session))
+    session = await readable(request, parts["session"], Capability.LIDS_LID)
     if isinstance(user, Lid):
         return _pair(session.directory.lid_pair(user), session)
     asking = session.status is SessionStatus.WORKING
@@ -55,7 +61,7 @@ async def list_lids(request: Request) -> Response:
     limit, offset = LIMIT.read(query, faults), OFFSET.read(query, faults) or 0
     unresolved = UNRESOLVED.read(query, faults)
     refuse(faults)
-    session = await readable(request, request.scope["path_params"]["session"])
+    session = await readable(request, request.scope["path_params"]["session"], Capability.LIDS_LIST)
     directory = session.directory
     total = await directory.lids_count(unresolved=unresolved)
     page = await directory.lids_page(limit=PAGE if limit is None else limit, offset=offset, unresolved=unresolved)
@@ -67,7 +73,7 @@ async def count_lids(request: Request) -> Response:
     faults: Faults = []
     unresolved = UNRESOLVED.read(parse_query(request.scope["query_string"]), faults)
     refuse(faults)
-    session = await readable(request, request.scope["path_params"]["session"])
+    session = await readable(request, request.scope["path_params"]["session"], Capability.LIDS_COUNT)
     return json_bytes(b'{"count":%d}' % await session.directory.lids_count(unresolved=unresolved), told(session))
 
 
@@ -80,7 +86,7 @@ def _pair(answer: LidAnswer, session: Session) -> Answer:
 
 
 _TAG: Final = "LIDs"
-_FAULTS: Final = (Fault.BAD_REQUEST, Fault.SESSION, Fault.FAILED)
+_FAULTS: Final = (Fault.BAD_REQUEST, Fault.SESSION, Fault.FAILED, Fault.NOT_SUPPORTED)
 
 OPERATIONS: Final = (
     Operation(
@@ -92,7 +98,7 @@ OPERATIONS: Final = (
         "How many pairs of LID and phone number are known.",
         (SESSION_PATH, UNRESOLVED),
         answer=ref("Count"),
-        headers=("Lidbook-Engine", "Lidbook-Stale"),
+        headers=("Lidbook-Engine", "Lidbook-Stale", "Lidbook-Sync"),
         faults=_FAULTS,
         busy=True,
     ),
@@ -105,7 +111,7 @@ OPERATIONS: Final = (
         "An unknown LID is no error: `pn` is null, `Lidbook-Lid` says why, and the LID is watched until it resolves.",
         (SESSION_PATH, LID_PATH, WAIT),
         answer=ref("LidPair"),
-        headers=("Lidbook-Lid", "Lidbook-Engine", "Lidbook-Stale"),
+        headers=("Lidbook-Lid", "Lidbook-Engine", "Lidbook-Stale", "Lidbook-Sync"),
         faults=_FAULTS,
         busy=True,
     ),
@@ -118,7 +124,7 @@ OPERATIONS: Final = (
         "From the directory, else the server is asked once. An unknown number is no error: `lid` is null.",
         (SESSION_PATH, PHONE_PATH),
         answer=ref("LidPair"),
-        headers=("Lidbook-Lid", "Lidbook-Engine", "Lidbook-Stale"),
+        headers=("Lidbook-Lid", "Lidbook-Engine", "Lidbook-Stale", "Lidbook-Sync"),
         faults=(*_FAULTS, Fault.RATE_LIMITED),
         busy=True,
     ),
@@ -131,7 +137,7 @@ OPERATIONS: Final = (
         "Pairs of LID and phone number, ordered by LID. Refresh the groups to learn more of them.",
         (SESSION_PATH, LIMIT, OFFSET, UNRESOLVED),
         answer=array_of("LidPair"),
-        headers=("X-Total-Count", "Lidbook-Engine", "Lidbook-Stale"),
+        headers=("X-Total-Count", "Lidbook-Engine", "Lidbook-Stale", "Lidbook-Sync"),
         faults=_FAULTS,
         busy=True,
     ),

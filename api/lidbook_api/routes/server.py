@@ -47,8 +47,7 @@ async def health(request: Request) -> Response:
             "neededBytes": FREE_NEEDED,
         }
     statuses = Counter(session.status.value for session in lidbook.sessions.all())
-    unusable = lidbook.sessions.unusable
-    info["sessions"] = {"status": "up", **statuses, **({"unusable": dict(unusable)} if unusable else {})}
+    info["sessions"] = {"status": "up", **statuses}
     info["engines"] = {"status": "up", "usable": lidbook.engines.names(), "broken": dict(lidbook.engines.broken)}
     body = {"status": "error" if errors else "ok", "info": info, "error": errors, "details": info | errors}
     return json_answer(body, status=503 if errors else 200)

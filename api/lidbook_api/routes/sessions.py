@@ -1,6 +1,5 @@
 """Sessions: list, create, change, start, stop, in WAHA's shapes."""
 
-from collections.abc import Sequence
 from typing import Final
 
 from pydantic import JsonValue
@@ -106,6 +105,11 @@ async def logout_session(request: Request) -> Response:
     return _session(await lidbook_of(request).sessions.logout(_name(request)), status=201)
 
 
+async def reset_session(request: Request) -> Response:
+    """Forget the account and everything known through it."""
+    return _session(await lidbook_of(request).sessions.reset(_name(request)), status=201)
+
+
 async def start_session_by_body(request: Request) -> Response:
     """WAHA's old way to create and start a session."""
     sessions = lidbook_of(request).sessions
@@ -152,11 +156,20 @@ def document(session: Session, *, apps: bool = False) -> dict[str, object]:
         "name": session.name,
         "status": session.status.value,
         "statusReason": None if session.reason is None else session.reason.value,
+        "statusMessage": session.detail,
         "config": session.config.stored(),
         "me": None if session.account is None else _me(session.account),
         "presence": None,
         "timestamps": {"activity": session.activity_at},
         "engine": engine,
+        "sync": {
+            report.feed.value: {
+                "expected": report.expected,
+                "received": report.received,
+                "complete": report.complete,
+            }
+            for report in session.directory.syncs()
+        },
     }
     return body | {"apps": []} if apps else body
 
@@ -186,7 +199,7 @@ def _given_name(fields: Fields, faults: Faults) -> str | None:
 
 def _no_apps(fields: Fields, faults: Faults) -> None:
     apps = fields.get("apps")
-    if apps is not None and not (isinstance(apps, Sequence) and len(apps) == 0):
+    if apps is not None and apps != []:
         faults.append("apps must be empty: Lidbook runs no apps")
 
 
@@ -315,6 +328,20 @@ OPERATIONS: Final = (
         answer=ref("SessionInfo"),
         headers=("Lidbook-Engine",),
         faults=(Fault.NOT_FOUND, Fault.FAILED, Fault.NOT_SUPPORTED),
+    ),
+    Operation(
+        "POST",
+        "/api/sessions/{session}/reset",
+        reset_session,
+        _TAG,
+        "Reset a session",
+        "Forgets the credentials and everything that is known through them, and keeps name and config: for a session "
+        "that is FAILED with `account_changed`, so that another account can be linked.",
+        (SESSION_PATH,),
+        status=201,
+        answer=ref("SessionInfo"),
+        headers=("Lidbook-Engine",),
+        faults=(Fault.NOT_FOUND, Fault.UNAVAILABLE),
     ),
     Operation(
         "POST",

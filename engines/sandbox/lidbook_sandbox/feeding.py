@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 from lidbook.capabilities import Feed
 from lidbook.engine import SessionContext
 from lidbook.facts import Fact, GroupFact, Source
+from lidbook.world.model import EPOCH
 from lidbook.world.service import WorldService
 from lidbook_sandbox.facts import blocklist_fact, change_facts, group_facts, group_list_fact, introduction_facts
 from lidbook_sandbox.line import Line
@@ -150,7 +151,7 @@ class Feeder:
     async def _tell_all_groups(self) -> None:
         floor, count = self._progress.floor, len(self._service.state.groups)
         await self._context.sync(Feed.GROUPS, expected=count, received=0)
-        at = floor
+        at = max(floor, EPOCH)
         for group in self._service.live.state.groups_of(self._service.state):
             at = max(at, group.changed)
         await self._tell_group_facts(
