@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, cast
 
 _HEAD_ENDS: Final = b"\r\n\r\n"
 _STREAM_ENDS: Final = b"\r\n0\r\n\r\n"
@@ -50,10 +50,9 @@ class Asking(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask the first thing."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         self._sent = time.perf_counter()
-        transport.write(next(self._requests))
+        self._transport.write(next(self._requests))
 
     def data_received(self, data: bytes) -> None:
         """Count down to the end of the body; then ask the next thing."""
@@ -110,8 +109,7 @@ class Reading(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Connected; `ask` sends the request."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
 
     def ask(self, raw: bytes) -> None:
         """Send the request."""

@@ -14,7 +14,7 @@ import orjson
 import uvloop
 
 from bench.client import Asking, Clock, Reading, request
-from bench.jobs import Dumps, Dumped, Pings, Rate, Rated
+from bench.jobs import Dumped, Dumps, Pings, Rate, Rated
 
 HOST: Final = "127.0.0.1"
 
@@ -67,17 +67,21 @@ async def dumps(job: Dumps) -> Dumped:
 
 
 async def _ping(port: int, pings: Pings) -> list[tuple[float, float]]:
-    """When each ping was due and how long after that it was answered: a stall delays the following ones as well."""
+    """When each ping was due and how long after that it was answered: a stall delays the following ones as well.
+
+    The loop's timer wakes up to a millisecond early; such a ping counts from when it was sent.
+    """
     reader, writer = await asyncio.open_connection(HOST, port)
     raw, taken = request(pings.path, ""), []
     due = time.perf_counter()
     try:
         while True:
             await asyncio.sleep(due - time.perf_counter())
+            begin = min(due, time.perf_counter())
             writer.write(raw)
             await reader.readuntil(b"\r\n\r\n")
             await reader.readexactly(pings.body)
-            taken.append((due, time.perf_counter() - due))
+            taken.append((due, time.perf_counter() - begin))
             due += pings.every
     except asyncio.CancelledError:
         now = time.perf_counter()

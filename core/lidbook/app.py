@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 
 import orjson
+import structlog
 
 from lidbook.clock import now_ms
 from lidbook.data_dir import DataDirLock, database_path
@@ -81,6 +82,7 @@ class Lidbook:
                 monotonic=time.monotonic,
                 budget_factor=settings.budget_factor,
                 deadline=settings.deadline,
+                log=structlog.stdlib.get_logger("lidbook.core"),
             )
             sessions = Sessions(around, engines, settings.default_engine, settings.ready_timeout)
             await sessions.load()
@@ -93,9 +95,11 @@ class Lidbook:
 
     async def close(self) -> None:
         """Stop every session, finish every write, let go of the data dir. What was wanted running stays wanted."""
-        await self.sessions.close()
-        await asyncio.to_thread(self._database.close)
-        self._lock.release()
+        try:
+            await self.sessions.close()
+        finally:
+            await asyncio.to_thread(self._database.close)
+            self._lock.release()
 
 
 def _network(path: str | None) -> Network | None:

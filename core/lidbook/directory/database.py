@@ -6,6 +6,7 @@ import threading
 from asyncio import AbstractEventLoop, Future, get_running_loop
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -22,6 +23,7 @@ _GROUPED_JOBS: Final = 64
 class _Job(Generic[T]):
     work: Callable[[sqlite3.Connection], T]
     committed: Callable[[T], None] | None
+    settled: Callable[[], None] | None
     loop: AbstractEventLoop
     future: "Future[T]"
     result: T | None = None
@@ -39,18 +41,26 @@ class Database:
         self._thread = threading.Thread(target=self._write, args=(connection,), name="lidbook-writer", daemon=True)
         self._thread.start()
         self.reader = open_reader(path)
+        self._closed = False
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
         self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="lidbook-reader")
 
-    async def write(self, work: Callable[[sqlite3.Connection], T], committed: Callable[[T], None] | None = None) -> T:
+    async def write(
+        self,
+        work: Callable[[sqlite3.Connection], T],
+        committed: Callable[[T], None] | None = None,
+        settled: Callable[[], None] | None = None,
+    ) -> T:
         """Run `work` in a transaction of the writer thread and return its result after COMMIT.
 
         `committed` runs in the writer thread between COMMIT and the next transaction. An exception in `work` undoes
         that work alone and is raised here.
         """
+        if self._closed:
+            raise sqlite3.ProgrammingError("the database is closed")
         loop = get_running_loop()
-        job: _Job[T] = _Job(work, committed, loop, loop.create_future())
+        job: _Job[T] = _Job(work, committed, settled, loop, loop.create_future())
         self._jobs.put(job)
         return await job.future
 
@@ -60,6 +70,7 @@ class Database:
 
     def close(self) -> None:
         """Finish what was queued and close every connection."""
+        self._closed = True
         self._jobs.put(None)
         self._thread.join()
         self._pool.shutdown(wait=True)
@@ -88,14 +99,16 @@ class Database:
                 jobs.append(following)
             try:
                 _transact(connection, jobs)
-            except sqlite3.Error as error:
+            except Exception as error:  # noqa: BLE001 - the thread must outlive any job
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 for job in jobs:
                     job.error = error
             for job in jobs:
-                job.loop.call_soon_threadsafe(_settle, job)
-        connection.execute("PRAGMA optimize")
+                with suppress(RuntimeError):  # nobody waits in a loop that is closed
+                    job.loop.call_soon_threadsafe(_settle, job)
+        with suppress(sqlite3.Error):  # a disk that is full must not keep the file open
+            connection.execute("PRAGMA optimize")
         connection.close()
 
 
@@ -106,14 +119,25 @@ def _transact(connection: sqlite3.Connection, jobs: list[_Job[Any]]) -> None:
         connection.execute("SAVEPOINT job")
         try:
             job.result = job.work(connection)
-        except Exception as error:  # noqa: BLE001 - it is raised again where the job was given
+        except Exception as error:  # it is raised again where the job was given
+            if not connection.in_transaction:  # a full disk undoes everything at once
+                raise
             connection.execute("ROLLBACK TO job")
             job.error = error
         connection.execute("RELEASE job")
     connection.execute("COMMIT")
     for job in jobs:
         if job.error is None and job.committed is not None:
-            job.committed(job.result)
+            try:
+                job.committed(job.result)
+            except Exception as error:  # noqa: BLE001 - it is raised again where the job was given
+                job.error = error
+    for job in jobs:
+        if job.error is None and job.settled is not None:
+            try:
+                job.settled()
+            except Exception as error:  # noqa: BLE001 - it is raised again where the job was given
+                job.error = error
 
 
 def _settle(job: _Job[Any]) -> None:

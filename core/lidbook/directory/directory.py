@@ -12,28 +12,22 @@ from lidbook.directory import groups, syncs, watch
 from lidbook.directory.database import Database
 from lidbook.directory.ingest import Applied, apply
 from lidbook.directory.lists import Orders, Segment, follow, load_order, page, walk
+from lidbook.directory.lookups import Lookups
 from lidbook.directory.order import OrderIndex
-from lidbook.directory.projection import unknown_person
-from lidbook.directory.state import Entry, State, decode, field_value, new_state, outranks
 from lidbook.errors import GroupNotFound
-from lidbook.facts import Facts, Field, FieldValue
+from lidbook.facts import Facts
 from lidbook.hookspecs import Change
-from lidbook.identifiers import GroupId, Lid, PhoneNumber, UserId, parse_wire, spellings
-from lidbook.values import LidAnswer, LidState, Person
+from lidbook.identifiers import GroupId, Lid
+from lidbook.values import LidAnswer
 
 SortBy = Literal["id", "name"]
 _DUMP_ROWS: Final = 400
 _INLINE_ROWS: Final = 500
 """Longest page that is read on the event loop; a longer one would hold everybody up."""
 _CONTACTS: Final = {"id": (Segment.IDS,), "name": (Segment.NAMED, Segment.NAMELESS)}
-_BY_ID: Final = "SELECT doc FROM person WHERE session = ? AND id = ?"
-_BY_LID: Final = "SELECT doc FROM person INDEXED BY person_by_lid WHERE session = ? AND mapped = 1 AND lid = ?"
-_PHONE_OF_LID: Final = "SELECT id FROM person INDEXED BY person_by_lid WHERE session = ? AND mapped = 1 AND lid = ?"
-_LID_OF_PHONE: Final = "SELECT lid FROM person WHERE session = ? AND id = ?"
-_STATE: Final = "SELECT peer, state FROM identifier WHERE session = ? AND id = ?"
 
 
-class Directory:
+class Directory(Lookups):
     """Persons, pairs, groups and blocklist of one session.
 
     Point reads are plain calls of a few microseconds on the event loop; lists and dumps are awaited. Every document is
@@ -43,8 +37,7 @@ class Directory:
     def __init__(
         self, database: Database, session: int, clock: Callable[[], int], told: Callable[[Sequence[Change]], None]
     ) -> None:
-        self._database = database
-        self._session = session
+        super().__init__(database, session)
         self._clock = clock
         self._told = told
         self._orders: Orders = {}
@@ -63,7 +56,9 @@ class Directory:
         def work(connection: sqlite3.Connection) -> Applied:
             return apply(connection, session, facts, now=now, quiet=syncs.is_first(connection, session))
 
-        self._announce(await self._database.write(work, self._follow))
+        task = asyncio.ensure_future(self._write_and_announce(work))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.shield(task)
 
     async def sync(self, feed: Feed, *, expected: int | None, received: int | None, complete: bool) -> None:
         """Note the progress of a sync; the first complete one of the contacts is announced."""
@@ -89,80 +84,22 @@ class Directory:
             for table in ("identifier", "person", "chat_group", "participant", "log", "watch", "sync"):
                 connection.execute(f"DELETE FROM {table} WHERE session = ?", (session,))
             connection.execute(
-                "UPDATE directory SET seq = 0, blocklist_at = 0, groups_at = 0, account_lid = NULL WHERE session = ?",
+                "UPDATE directory SET blocklist_at = 0, groups_at = 0, account_lid = NULL WHERE session = ?",
                 (session,),
             )
 
         await self._database.write(work, lambda _: self._orders.clear())
+        self._watch.clear()
         self.is_syncing = False
-
-    # persons
-
-    def contact(self, user: UserId) -> bytes:
-        """The contact object of a person; of somebody unknown, the object with nulls."""
-        document = self._document(str(user))
-        if document is None:
-            canonical = self._canonical(user)
-            document = self._document(str(canonical)) if canonical != user else None
-        return document if document is not None else unknown_person(str(user))
-
-    def is_known(self, user: UserId) -> bool:
-        """Whether anything was ever said of this identifier."""
-        return self._database.reader.execute(_STATE, (self._session, str(user))).fetchone() is not None
-
-    def person(self, user: UserId) -> Person:
-        """Everything a person is known by, from one of their identifiers."""
-        user = self._canonical(user)
-        phone, phone_state, lid, lid_state = self._states(user)
-        username = _newest(Field.USERNAME, phone_state, lid_state)
-        held = username[0] if username is not None else None
-        return Person(
-            PhoneNumber(phone[:-5]) if phone else None,
-            Lid(lid[:-4]) if lid else None,
-            held if isinstance(held, str) else None,
-        )
-
-    def known(self, user: UserId, field: Field) -> tuple[FieldValue, int] | None:
-        """What is known of one field of a person, and since when (ms); None when nothing was ever said."""
-        _, phone_state, _, lid_state = self._states(self._canonical(user))
-        entry = _newest(field, phone_state, lid_state)
-        return None if entry is None else (field_value(entry), entry[2])
-
-    def said(self, user: UserId, field: Field) -> tuple[FieldValue, int] | None:
-        """The same of this identifier alone, its other half and its canonical spelling left aside."""
-        row = self._database.reader.execute(_STATE, (self._session, str(user))).fetchone()
-        entry = decode(row[1]).fields.get(field.value) if row is not None else None
-        return None if entry is None else (field_value(entry), entry[2])
 
     # LIDs
 
     def lid_pair(self, lid: Lid) -> LidAnswer:
         """The phone number behind a LID. A miss goes on the watch-list."""
-        reader, key = self._database.reader, (self._session, str(lid))
-        row = reader.execute(_PHONE_OF_LID, key).fetchone()
-        if row is not None:
-            return LidAnswer(lid, PhoneNumber(row[0][:-5]), LidState.MAPPED)
-        self._watch.add(str(lid))
-        row = reader.execute(_STATE, key).fetchone()
-        if row is None:
-            return LidAnswer(lid, None, LidState.UNKNOWN)
-        hidden = decode(row[1]).fields.get(Field.HIDDEN.value)
-        state = LidState.HIDDEN if hidden is not None and hidden[0] is True else LidState.PENDING
-        return LidAnswer(lid, None, state)
-
-    def phone_pair(self, phone: PhoneNumber) -> LidAnswer:
-        """The LID of a phone number, as far as the directory knows; `phone` is answered in the server's spelling."""
-        row = self._database.reader.execute(_LID_OF_PHONE, (self._session, str(phone))).fetchone()
-        if row is None:
-            canonical = self._canonical(phone)
-            if canonical != phone and isinstance(canonical, PhoneNumber):
-                row = self._database.reader.execute(_LID_OF_PHONE, (self._session, str(canonical))).fetchone()
-                phone = canonical
-        if row is not None and row[0] is not None:
-            return LidAnswer(Lid(row[0][:-4]), phone, LidState.MAPPED)
-        registered = self.said(phone, Field.REGISTERED)
-        nobody = row is None or (registered is not None and registered[0] is False)
-        return LidAnswer(None, phone, LidState.UNKNOWN if nobody else LidState.PENDING)
+        answer = self.known_pair(lid)
+        if answer.phone is None:
+            self._watch.add(str(lid))
+        return answer
 
     async def wait_for_phone(self, lid: Lid, seconds: float) -> LidAnswer:
         """The pair, waited for up to `seconds` if it is not known yet."""
@@ -207,7 +144,8 @@ class Directory:
     ) -> AsyncIterator[bytes]:
         """All contacts from `offset` on, in pieces that concatenate to one JSON array; constant in memory.
 
-        Read key by key, not in one transaction: a person who changes meanwhile is shown as before or as after.
+        Read key by key, not in one transaction, which would keep the log of the database from being folded in: a
+        person whose place in the order changes meanwhile may be met twice or not at all.
         """
         opening = b"["
         for segment in _CONTACTS[sort_by]:
@@ -222,6 +160,12 @@ class Directory:
                 yield opening + b",".join(documents)
                 opening = b","
         yield b"]" if opening == b"," else b"[]"
+
+    def blocklist_at(self) -> int:
+        """As of when the newest whole blocklist is."""
+        row = self._database.reader.execute("SELECT blocklist_at FROM directory WHERE session = ?", (self._session,))
+        at: int = row.fetchone()[0]
+        return at
 
     async def blocklist(self) -> bytes:
         """A JSON array of everybody who is blocked, ordered by id."""
@@ -293,47 +237,6 @@ class Directory:
 
     # within
 
-    def _document(self, key: str) -> bytes | None:
-        reader = self._database.reader
-        row = None
-        if key.endswith("@lid"):
-            row = reader.execute(_BY_LID, (self._session, key)).fetchone()
-        if row is None:
-            row = reader.execute(_BY_ID, (self._session, key)).fetchone()
-        return None if row is None else row[0]
-
-    def _canonical(self, user: UserId) -> UserId:
-        """The spelling under which the server knows a phone number, where it is known to differ.
-
-        A number of which nothing is known is taken for its other spelling if somebody is known under that: in the
-        countries concerned both are one subscriber.
-        """
-        if isinstance(user, Lid):
-            return user
-        key = str(user)
-        row = self._database.reader.execute(_STATE, (self._session, key)).fetchone()
-        if row is not None:
-            alias = decode(row[1]).fields.get(Field.ALIAS.value)
-            return parse_wire(alias[0]) if alias is not None and isinstance(alias[0], str) and alias[0] else user
-        for other in spellings(user)[1:]:
-            if self._database.reader.execute(_LID_OF_PHONE, (self._session, str(other))).fetchone() is not None:
-                return other
-        return user
-
-    def _states(self, user: UserId) -> tuple[str | None, State, str | None, State]:
-        key = str(user)
-        reader = self._database.reader
-        row = reader.execute(_STATE, (self._session, key)).fetchone()
-        own = decode(row[1]) if row is not None else new_state()
-        peer: str | None = row[0] if row is not None else None
-        other = new_state()
-        if peer is not None:
-            stored = reader.execute(_STATE, (self._session, peer)).fetchone()
-            other = decode(stored[1])
-        if isinstance(user, Lid):
-            return peer, other, key, own
-        return key, own, peer, other
-
     async def _page(self, segments: Sequence[Segment], *, descending: bool, limit: int, offset: int) -> bytes:
         orders = [(segment, self._orders.get(segment) or await self._order(segment)) for segment in segments]
         session = self._session
@@ -384,8 +287,16 @@ class Directory:
             raise GroupNotFound(str(group))
         return found
 
+    async def _write_and_announce(self, work: Callable[[sqlite3.Connection], Applied]) -> None:
+        """In a task of its own: what was committed is announced, though nobody waits for it any more."""
+        self._announce(await self._database.write(work, self._follow, self._split))
+
     def _follow(self, applied: Applied) -> None:
         follow(self._orders, applied.orders)
+
+    def _split(self) -> None:
+        for order in self._orders.values():
+            order.split()
 
     def _announce(self, applied: Applied) -> None:
         self._watch.forget(applied.mapped)
@@ -399,12 +310,3 @@ class Directory:
 
 def _lid_segments(unresolved: bool) -> tuple[Segment, ...]:
     return (Segment.LIDS, Segment.UNRESOLVED) if unresolved else (Segment.LIDS,)
-
-
-def _newest(field: Field, *states: State) -> Entry | None:
-    found: Entry | None = None
-    for state in states:
-        entry = state.fields.get(field.value)
-        if entry is not None and (found is None or outranks(entry, found)):
-            found = entry
-    return found

@@ -10,7 +10,7 @@ from typing import Final
 
 import orjson
 
-from lidbook.directory.state import RANK, Entry, outranks
+from lidbook.directory.state import RANK, Entry, encodable, outranks
 from lidbook.facts import GroupFact, GroupListFact, LinkFact, Participant, ParticipantFact, Role, Source
 from lidbook.identifiers import UserId
 
@@ -50,8 +50,8 @@ def apply(
             for group in fact.groups:
                 _see(connection, session, str(group), fact.observed_at)
             if fact.observed_at > groups_at:
+                refreshed.update(dict.fromkeys(_vanished(connection, session, groups_at, fact.observed_at)))
                 groups_at = fact.observed_at
-                refreshed.update(dict.fromkeys(_vanished(connection, session, groups_at)))
             continue
         group_id = str(fact.group)
         new = _see(connection, session, group_id, fact.observed_at)
@@ -80,8 +80,10 @@ def _see(connection: sqlite3.Connection, session: int, group: str, at: int) -> b
     return False
 
 
-def _vanished(connection: sqlite3.Connection, session: int, groups_at: int) -> list[str]:
-    rows = connection.execute("SELECT id FROM chat_group WHERE session = ? AND seen_at < ?", (session, groups_at))
+def _vanished(connection: sqlite3.Connection, session: int, since: int, at: int) -> list[str]:
+    rows = connection.execute(
+        "SELECT id FROM chat_group WHERE session = ? AND seen_at >= ? AND seen_at < ?", (session, since, at)
+    )
     return [row[0] for row in rows]
 
 
@@ -91,20 +93,22 @@ def _merge(connection: sqlite3.Connection, session: int, fact: GroupFact) -> boo
         "SELECT state FROM chat_group WHERE session = ? AND id = ?", (session, group)
     ).fetchone()[0]
     state: dict[str, Entry] = orjson.loads(stored)
-    changed = False
+    changed = stored_anew = False
     for name in _FIELDS:
         value = getattr(fact, name)
         if value is None:
             continue
         entry: Entry = (
-            [value] if isinstance(value, int) else str(value),
+            [value] if isinstance(value, int) else encodable(str(value)),
             fact.source.value,
             fact.observed_at,
         )
-        if name not in state or outranks(entry, state[name]):
+        old = state.get(name)
+        if old is None or outranks(entry, old):
             state[name] = entry
-            changed = True
-    if changed:
+            stored_anew = True
+            changed |= old is None or old[0] != entry[0]
+    if stored_anew:
         subject = state.get("subject")
         connection.execute(
             "UPDATE chat_group SET state = ?, subject = ? WHERE session = ? AND id = ?",

@@ -33,6 +33,8 @@ from lidbook.identifiers import UserId
 CHUNK: Final = 4000
 """Facts worked on at a time: bounds the memory, not the transaction."""
 _IN: Final = 400
+_OF_THE_SPELLING: Final = frozenset({"alias", "registered"})
+"""Fields that say something of a spelling and not of the person behind it."""
 T = TypeVar("T")
 
 
@@ -144,6 +146,8 @@ def _apply_persons(batch: _Batch, touched: dict[str, list[FieldFact | LinkFact]]
                 entry = entry_of(fact)
                 if entry is not None and state.merge_field(fact.field._value_, entry):
                     changed.add(identifier)
+                if fact.field is Field.ALIAS and isinstance(fact.value, str) and fact.value not in ("", identifier):
+                    changed.update([identifier] if state.merge_alias(fact.value) else [])
             else:
                 partner = str(fact.lid) if identifier == str(fact.phone) else str(fact.phone)
                 seen = (fact.observed_at, fact.source._value_)
@@ -152,6 +156,7 @@ def _apply_persons(batch: _Batch, touched: dict[str, list[FieldFact | LinkFact]]
                     relinked.add(identifier)
     if not changed:
         return
+    _share_with_canonical(batch, loaded, changed)
     affected = set(changed)
     for identifier in relinked:
         affected.update(filter(None, (loaded.peers[identifier], loaded.states[identifier].partner())))
@@ -160,6 +165,28 @@ def _apply_persons(batch: _Batch, touched: dict[str, list[FieldFact | LinkFact]]
     _load(batch, loaded, {other for identifier in affected if (other := loaded.states[identifier].partner())})
     peers = {identifier: _mutual(identifier, loaded) for identifier in affected}
     _write(batch, loaded, peers, changed)
+
+
+def _share_with_canonical(batch: _Batch, loaded: _Loaded, changed: set[str]) -> None:
+    """What is known of a spelling is known of the one that it is an alias of: the two are one subscriber.
+
+    Whether it is an alias still does not matter here: then any order of the same facts would not end in the same state.
+    """
+    pending = sorted(identifier for identifier in changed if loaded.states[identifier].aliases)
+    while pending:
+        state = loaded.states[pending.pop()]
+        _load(batch, loaded, state.aliases)
+        for canonical in state.aliases:
+            target = loaded.states.get(canonical)
+            if target is None:
+                target = loaded.states[canonical] = new_state()
+                loaded.peers[canonical] = None
+                changed.add(canonical)
+            fields = [(name, entry) for name, entry in state.fields.items() if name not in _OF_THE_SPELLING]
+            if sum(target.merge_field(name, entry) for name, entry in fields):
+                changed.add(canonical)
+                if target.aliases:
+                    pending.append(canonical)
 
 
 def _mutual(identifier: str, loaded: _Loaded) -> str | None:
@@ -211,7 +238,7 @@ def _write(batch: _Batch, loaded: _Loaded, peers: dict[str, str | None], changed
         orders.note(old_rows[public_id], None)
     for row in written:
         orders.note(old_rows.get(row.id), row)
-    _note_changes(batch, loaded, peers, old_rows, gone, written)
+    _note_changes(batch, loaded, peers, old_rows, new_rows, gone, written)
 
 
 def _note_changes(
@@ -219,6 +246,7 @@ def _note_changes(
     loaded: _Loaded,
     peers: dict[str, str | None],
     old_rows: dict[str, PersonRow],
+    new_rows: dict[str, PersonRow],
     gone: Sequence[str],
     written: Sequence[PersonRow],
 ) -> None:
@@ -226,7 +254,10 @@ def _note_changes(
     merged = {
         public_id: peer
         for public_id in gone
-        if old_rows[public_id].listed and public_id in peers and (peer := peers[public_id]) is not None
+        if old_rows[public_id].listed
+        and public_id in peers
+        and (peer := peers[public_id]) is not None
+        and new_rows[peer].listed
     }
     for public_id in gone:
         if old_rows[public_id].listed and public_id not in merged:

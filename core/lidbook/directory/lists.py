@@ -62,8 +62,8 @@ _SHAPES: Final = {
 class OrderChanges:
     """Keys that left and entered the segments of one session."""
 
-    removed: dict[Segment, list[Key]] = field(default_factory=dict)
-    added: dict[Segment, list[Key]] = field(default_factory=dict)
+    net: dict[Segment, dict[Key, int]] = field(default_factory=dict)
+    """How often a key came, less how often it went: a batch of several chunks may move one more than once."""
 
     def note(self, old: PersonRow | None, new: PersonRow | None) -> None:
         """A person's row became another; None where there is none."""
@@ -72,10 +72,14 @@ class OrderChanges:
             return
         for segment, key in before.items():
             if after.get(segment) != key:
-                self.removed.setdefault(segment, []).append(key)
+                self._count(segment, key, -1)
         for segment, key in after.items():
             if before.get(segment) != key:
-                self.added.setdefault(segment, []).append(key)
+                self._count(segment, key, 1)
+
+    def _count(self, segment: Segment, key: Key, step: int) -> None:
+        keys = self.net.setdefault(segment, {})
+        keys[key] = keys.get(key, 0) + step
 
 
 def memberships(row: PersonRow | None) -> dict[Segment, Key]:
@@ -101,9 +105,9 @@ Orders = dict[Segment, OrderIndex[Key]]
 def follow(orders: Orders, changes: OrderChanges) -> None:
     """Move the counts along with what was committed."""
     for segment, order in orders.items():
-        removed, added = changes.removed.get(segment, []), changes.added.get(segment, [])
-        if removed or added:
-            order.change(removed, added)
+        net = changes.net.get(segment)
+        if net:
+            order.change([key for key, n in net.items() if n < 0], [key for key, n in net.items() if n > 0])
 
 
 def load_order(connection: sqlite3.Connection, session: int, segment: Segment) -> OrderIndex[Key]:

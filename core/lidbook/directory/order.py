@@ -52,7 +52,6 @@ class OrderIndex(Generic[K]):
             counts[block] -= 1
             if not counts[block]:
                 del starts[block], counts[block]
-        large = set()
         for key in added:
             block = bisect_right(starts, key) - 1
             if block < 0:
@@ -62,8 +61,16 @@ class OrderIndex(Generic[K]):
                 else:
                     starts, counts = [key], [0]
             counts[block] += 1
-            if counts[block] > 2 * BLOCK:
-                large.add(starts[block])
+        self._view = (starts, list(accumulate(counts)))
+
+    def split(self) -> None:
+        """Halve what has grown too large. The store must hold exactly the keys that were counted."""
+        starts, ends = self._view
+        counts = [end - (ends[i - 1] if i else 0) for i, end in enumerate(ends)]
+        large = [starts[block] for block, count in enumerate(counts) if count > 2 * BLOCK]
+        if not large:
+            return
+        starts = starts.copy()
         for start in large:
             self._split(starts, counts, bisect_right(starts, start) - 1)
         self._view = (starts, list(accumulate(counts)))

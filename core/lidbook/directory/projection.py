@@ -46,7 +46,7 @@ def project(
     if registered is None and (lid is not None or pushname is not None):
         registered = True
     listed = bool(address_book or pushname or blocked or value.get("chat"))
-    if "alias" in value and lid is None and not listed:
+    if "alias" in value and value["alias"] != phone and lid is None:
         return None
     doc = orjson.dumps(
         {
@@ -67,7 +67,7 @@ def project(
             "displayName": shown,
         }
     )
-    sort_name = shown.casefold() if isinstance(shown, str) else NAMELESS
+    sort_name = shown.casefold().replace(NAMELESS, "\ufffd") if isinstance(shown, str) else NAMELESS
     return PersonRow(public_id, lid, phone is not None and lid is not None, listed, blocked, sort_name, doc)
 
 

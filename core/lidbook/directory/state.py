@@ -21,13 +21,17 @@ _TEXT_THAT_MAY_BE_EMPTY: Final = frozenset({Field.ABOUT})
 
 
 class State:
-    """What is known of one phone number or LID."""
+    """What is known of one phone number or LID.
 
-    __slots__ = ("fields", "links")
+    `aliases` are the spellings that this one was ever said to be an alias of; what is known of it is known of them.
+    """
 
-    def __init__(self, fields: dict[str, Entry], links: dict[str, Link]) -> None:
+    __slots__ = ("aliases", "fields", "links")
+
+    def __init__(self, fields: dict[str, Entry], links: dict[str, Link], aliases: list[str]) -> None:
         self.fields = fields
         self.links = links
+        self.aliases = aliases
 
     def merge_field(self, name: str, entry: Entry) -> bool:
         """Let `entry` win if it ranks higher than what is there; says whether anything changed."""
@@ -49,6 +53,13 @@ class State:
         if merged == tuple(old):
             return False
         self.links[partner] = merged
+        return True
+
+    def merge_alias(self, canonical: str) -> bool:
+        """Note another spelling that this one is an alias of; says whether it is new."""
+        if canonical in self.aliases:
+            return False
+        self.aliases = sorted({*self.aliases, canonical})
         return True
 
     def partner(self) -> str | None:
@@ -75,18 +86,18 @@ def outranks(new: Entry, old: Entry) -> bool:
 
 def new_state() -> State:
     """Nothing known yet."""
-    return State({}, {})
+    return State({}, {}, [])
 
 
 def encode(state: State) -> bytes:
     """As stored."""
-    return orjson.dumps([state.fields, state.links])
+    return orjson.dumps([state.fields, state.links, state.aliases])
 
 
 def decode(stored: bytes) -> State:
     """The reverse of `encode`."""
-    fields, links = orjson.loads(stored)
-    return State(fields, links)
+    fields, links, aliases = orjson.loads(stored)
+    return State(fields, links, aliases)
 
 
 def entry_of(fact: FieldFact) -> Entry | None:
@@ -95,10 +106,16 @@ def entry_of(fact: FieldFact) -> Entry | None:
     if isinstance(value, str):
         if not value and fact.field not in _TEXT_THAT_MAY_BE_EMPTY:
             return None
-        value = value.encode("utf-8", "replace").decode()
+        value = encodable(value)
     if isinstance(value, Picture):
-        return [value.state.value, value.url, value.expires_at], fact.source._value_, fact.observed_at
+        url = encodable(value.url) if value.url is not None else None
+        return [value.state.value, url, value.expires_at], fact.source._value_, fact.observed_at
     return value, fact.source._value_, fact.observed_at
+
+
+def encodable(text: str) -> str:
+    """`text` without lone surrogates, which cannot be written as UTF-8."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def field_value(entry: Entry) -> FieldValue:

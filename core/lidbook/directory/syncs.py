@@ -52,7 +52,10 @@ def note(
     complete: bool,
 ) -> list[Change]:
     """Note progress; a report on a feed that was complete begins a new sync of it. Returns what to announce."""
-    first = is_first(connection, session)
+    ever = connection.execute(
+        "SELECT first_completed_at FROM sync WHERE session = ? AND feed = ?", (session, feed.value)
+    ).fetchone()
+    first = ever is None or ever[0] is None
     completed_at = now if complete else None
     connection.execute(
         "INSERT INTO sync (session, feed, started_at, expected, received, completed_at, first_completed_at) "

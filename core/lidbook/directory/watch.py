@@ -35,6 +35,11 @@ class WatchList:
         """These have resolved."""
         self._known.difference_update(lids)
 
+    def clear(self) -> None:
+        """Nobody is waited for any more."""
+        self._known.clear()
+        self._pending.clear()
+
     async def flush(self) -> None:
         """Wait until everything noted so far is on disk."""
         if self._writing is not None:

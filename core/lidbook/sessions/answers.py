@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from lidbook.directory.directory import Directory
 from lidbook.facts import Fact, Field, FieldFact, LinkFact, Source
+from lidbook.identifiers import PhoneNumber
 from lidbook.values import Registration
 
 _MOST = 10_000
@@ -35,6 +36,13 @@ class AnswersKept:
         return False
 
 
+def no_alias(phone: PhoneNumber, now: int, directory: Directory) -> list[Fact]:
+    """That a number which the server knows is no alias of another, where it was one before."""
+    if directory.said(phone, Field.ALIAS) is None:
+        return []
+    return [FieldFact(phone, Field.ALIAS, None, Source.SERVER, now)]
+
+
 def registration_facts(
     answers: Sequence[Registration], found: Registration, now: int, directory: Directory
 ) -> list[Fact]:
@@ -51,8 +59,7 @@ def registration_facts(
         return facts
     phone = found.phone
     facts.append(FieldFact(phone, Field.REGISTERED, value=True, source=Source.SERVER, observed_at=now))
-    if directory.said(phone, Field.ALIAS) is not None:
-        facts.append(FieldFact(phone, Field.ALIAS, None, Source.SERVER, now))
+    facts.extend(no_alias(phone, now, directory))
     if found.lid is not None:
         facts.append(LinkFact(phone, found.lid, Source.SERVER, now))
     for field, value in ((Field.USERNAME, found.username), (Field.VERIFIED_NAME, found.verified_name)):

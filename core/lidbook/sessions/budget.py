@@ -64,4 +64,4 @@ class Budget:
 
     def close(self, kind: Capability, seconds: float) -> None:
         """WhatsApp said "too many": ask nothing of this kind for so long."""
-        self._closed_until[kind] = self._clock() + seconds
+        self._closed_until[kind] = max(self._clock() + seconds, self._closed_until.get(kind, 0.0))

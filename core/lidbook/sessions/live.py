@@ -13,9 +13,9 @@ from lidbook.clock import Moments
 from lidbook.directory.directory import Directory
 from lidbook.engine import EngineSession, Log
 from lidbook.errors import ChangeNotTaken, EngineError, EngineTimeout, InvalidRequest, LidbookError, RateLimited
-from lidbook.facts import BlocklistFact, Fact, Field, FieldFact, LinkFact, Picture, PictureState, Source
+from lidbook.facts import BlocklistFact, Fact, Field, FieldFact, FieldValue, LinkFact, Picture, PictureState, Source
 from lidbook.identifiers import Lid, PhoneNumber, UserId, check_dialable, spellings
-from lidbook.sessions.answers import AnswersKept, registration_facts
+from lidbook.sessions.answers import AnswersKept, no_alias, registration_facts
 from lidbook.sessions.budget import Budget
 from lidbook.values import Image, LidAnswer, Person, Registration
 
@@ -119,18 +119,19 @@ class LiveCalls:
         )
         if (entry.first_name or "") != first_name.strip() and entry.first_name != first_name:
             raise ChangeNotTaken("the server took the contact but shows another name when read back; try again")
-        now = self._moment()
         names = (
             (Field.FIRST_NAME, entry.first_name),
             (Field.LAST_NAME, entry.last_name),
             (Field.FULL_NAME, entry.full_name),
         )
         written = entry.person
+        now = self._after(*(self._directory.known(written.id, field) for field, _ in names))
         facts: list[Fact] = [
             FieldFact(written.id, field, name or None, Source.ADDRESS_BOOK, now) for field, name in names
         ]
         if isinstance(user, PhoneNumber) and written.phone is not None and written.phone != user:
             facts.append(FieldFact(user, Field.ALIAS, str(written.phone), Source.SERVER, now))
+            facts.extend(no_alias(written.phone, now, self._directory))
         if written.phone is not None and written.lid is not None:
             facts.append(LinkFact(written.phone, written.lid, Source.SERVER, now))
         await self._directory.apply(facts)
@@ -253,17 +254,15 @@ class LiveCalls:
     async def _query_lid(self, phone: PhoneNumber) -> None:
         asked = spellings(phone)
         found = await self._call(Capability.LIDS_QUERY, lambda engine: engine.query_lids(asked))
+        canonical = next((spelling for spelling in asked if found.get(spelling) is not None), None)
+        if canonical is None or (lid := found[canonical]) is None:
+            return
         now = self._moment()
-        facts: list[Fact] = [
-            LinkFact(spelling, lid, Source.SERVER, now)
-            for spelling in asked
-            if (lid := found.get(spelling)) is not None
-        ]
-        if facts and found.get(phone) is None:
-            canonical = next(spelling for spelling in asked if found.get(spelling) is not None)
+        facts: list[Fact] = [LinkFact(canonical, lid, Source.SERVER, now)]
+        if canonical != phone:
             facts.append(FieldFact(phone, Field.ALIAS, str(canonical), Source.SERVER, now))
-        if facts:
-            await self._directory.apply(facts)
+        facts.extend(no_alias(canonical, now, self._directory))
+        await self._directory.apply(facts)
 
     async def _with_lid(self, person: Person) -> Person:
         """The person with their LID, asked for where it is not known: blocking needs both halves."""
@@ -273,7 +272,12 @@ class LiveCalls:
         return Person(answer.phone, answer.lid, person.username)
 
     async def _take_blocklist(self, blocked: frozenset[UserId]) -> None:
-        await self._directory.apply([BlocklistFact(blocked, Source.SERVER, self._moment())])
+        at = max(self._moment(), self._directory.blocklist_at() + 1)
+        await self._directory.apply([BlocklistFact(blocked, Source.SERVER, at)])
+
+    def _after(self, *known: tuple[FieldValue, int] | None) -> int:
+        """Now, or right after what is known if WhatsApp's clock is ahead: what was just read back is the newer."""
+        return max(self._moment(), *(entry[1] + 1 for entry in known if entry is not None), 0)
 
     async def _call(
         self,
@@ -297,7 +301,10 @@ class LiveCalls:
             raise
         except TimeoutError as error:
             raise EngineTimeout(f"no answer from WhatsApp to {kind.value} in {self._deadline:g} s") from error
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
             self._session.log.exception("a live call failed", engine=engine.engine.name, call=kind.value)
             raise EngineError(f"{engine.engine.name} failed at {kind.value}: {type(error).__name__}") from error
 

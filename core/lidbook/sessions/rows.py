@@ -113,8 +113,9 @@ def bind_account(connection: sqlite3.Connection, session: int, lid: str) -> str:
     return bound
 
 
-def delete(connection: sqlite3.Connection, session: int) -> None:
+def delete(connection: sqlite3.Connection, name: str) -> None:
     """The session and everything kept for it."""
+    session = connection.execute("SELECT id FROM session WHERE name = ?", (name,)).fetchone()[0]
     for table in _TABLES:
         connection.execute(f"DELETE FROM {table} WHERE session = ?", (session,))
     connection.execute("DELETE FROM session WHERE id = ?", (session,))

@@ -1,6 +1,7 @@
 """One session: its stored config, its observed status, and the engine session while it runs."""
 
 import asyncio
+import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -9,23 +10,24 @@ from typing import Final
 
 import structlog
 
-from lidbook.capabilities import Capability, Feed
+from lidbook.capabilities import Capability
 from lidbook.directory.database import Database
 from lidbook.directory.directory import Directory
-from lidbook.engine import Engine, EngineSession, EngineSettings, Log, Network, Vault
-from lidbook.errors import EngineUnavailable, LidbookError, LoggedOut, NotSupported, SessionNotReady
-from lidbook.facts import Facts, Field, FieldFact, LinkFact, Source
+from lidbook.engine import Engine, EngineSession, EngineSettings, Log, Network
+from lidbook.errors import EngineUnavailable, LidbookError, NotSupported, SessionNotReady
+from lidbook.facts import Field, FieldFact, LinkFact, Source
 from lidbook.hooks import Hooks
 from lidbook.hookspecs import Change
 from lidbook.session_config import SessionConfig
 from lidbook.sessions import rows
 from lidbook.sessions.budget import Budget
-from lidbook.sessions.fact_check import check
+from lidbook.sessions.context import Context, OwnVault, Report, Reports
 from lidbook.sessions.live import LiveCalls
 from lidbook.sessions.vault import DatabaseVault
 from lidbook.values import Account, SessionStatus, StatusReason
 
-START_TIMEOUT: Final = 60.0
+START_TIMEOUT: Final = 15.0
+"""Seconds in which an engine has to begin to connect; others wait for the slot."""
 STOP_TIMEOUT: Final = 15.0
 WATCH_INTERVAL: Final = 6 * 3600.0
 """Seconds between two attempts to resolve what is on the watch-list by asking for the groups again."""
@@ -52,6 +54,7 @@ class Surroundings:
     monotonic: Callable[[], float]
     budget_factor: float
     deadline: float
+    log: Log
 
 
 class Session:
@@ -94,6 +97,8 @@ class Session:
         self._running: EngineSession | None = None
         self._holding: AsyncExitStack | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._reports: Reports | None = None
+        self._closing = asyncio.Lock()
         self._waiting: set[asyncio.Future[None]] = set()
 
     @property
@@ -153,47 +158,60 @@ class Session:
         """Show STARTING at once, so that a request that comes now waits instead of being refused."""
         self._show(SessionStatus.STARTING, None)
 
-    async def start(self, engine: Engine) -> None:
-        """Open a session of `engine` and let it begin to connect. What goes wrong is a status, not an exception."""
-        if self._running is not None:
-            return
-        self._show(SessionStatus.STARTING, None)
-        reports = _Reports(asyncio.Queue())
-        folder = self._around.data_dir / "sessions" / self.name / self.engine.name
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        context = _Context(self, reports, folder, self._around.network)
-        runtime = await asyncio.to_thread(engine.runtime().check)
-        if not runtime.ready:
-            self.log.error(
-                "engine runtime missing", engine=self.engine.name, reason=runtime.reason, remedy=runtime.remedy
-            )
-            await self.fail(StatusReason.RUNTIME, " ".join(filter(None, (runtime.reason, runtime.remedy))))
-            return
-        holding = AsyncExitStack()
+    async def start(self, engine_of: Callable[[type[Engine]], Engine]) -> None:
+        """Open a session of its engine and let it begin to connect. What goes wrong is a status, not an exception."""
+        async with self._closing:
+            if self._running is not None:
+                return
+            self._show(SessionStatus.STARTING, None)
+            reports = self._reports = Reports(asyncio.Queue())
         try:
+            engine = engine_of(self.engine)
+            runtime = await asyncio.to_thread(engine.runtime().check)
+            if not runtime.ready:
+                raise EngineUnavailable(" ".join(filter(None, (runtime.reason, runtime.remedy))))  # noqa: TRY301
+            folder = self._around.data_dir / "sessions" / self.name / self.engine.name
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            context = Context(
+                session=self.name,
+                settings=self.engine_settings,
+                config=self.config.client_config(),
+                network=self._around.network,
+                folder=folder,
+                vault=OwnVault(self.vault, reports),
+                log=self.log.bind(engine=self.engine.name),
+                directory=self.directory,
+                reports=reports,
+            )
+            holding = AsyncExitStack()
             await holding.enter_async_context(engine.running())
             self._holding = holding
-            self._running = engine.open(context)
+            running = self._running = engine.open(context)
             self._tasks = [
                 asyncio.create_task(self._listen(reports)),
                 asyncio.create_task(self._retry_watched()),
             ]
             async with asyncio.timeout(START_TIMEOUT):
-                await self._running.start()
-        except Exception as error:
+                await running.start()
+        except (Exception, asyncio.CancelledError) as error:
             reason = {TimeoutError: StatusReason.TIMEOUT, EngineUnavailable: StatusReason.RUNTIME}.get(
                 type(error), StatusReason.CRASHED
             )
             self.log.exception("session failed to start", engine=self.engine.name)
-            await self._close()
             said = error.message if isinstance(error, LidbookError) else f"{type(error).__name__}, see the server's log"
-            await self.fail(reason, f"{self.engine.name} failed to start: {said}")
+            async with self._closing:
+                if self._reports is reports:  # else it was refused meanwhile, and shows why
+                    await self._close()
+                    await self.fail(reason, f"{self.engine.name} failed to start: {said}")
+            if _is_cancelled():
+                raise
 
     async def stop(self) -> None:
         """Close the engine session and keep its credentials."""
-        await self._close()
-        await self._store_status(SessionStatus.STOPPED, None)
-        self._show(SessionStatus.STOPPED, None)
+        async with self._closing:
+            await self._close()
+            await self._store_status(SessionStatus.STOPPED, None)
+            self._show(SessionStatus.STOPPED, None)
 
     async def logout(self) -> None:
         """Unlink the device where the engine can, and forget the credentials either way. The directory stays."""
@@ -201,15 +219,21 @@ class Session:
             try:
                 async with asyncio.timeout(STOP_TIMEOUT):
                     await self._running.logout()
-            except (LidbookError, TimeoutError) as error:
-                self.log.warning("the engine did not log out; its credentials are forgotten here", error=str(error))
-        await self._close()
-        await self.vault.clear()
-        self.account = None
-        await self._store_status(SessionStatus.STOPPED, None)
-        self._show(SessionStatus.STOPPED, None)
+            except (Exception, asyncio.CancelledError):
+                if _is_cancelled():
+                    raise
+                self.log.exception("the engine did not log out; its credentials are forgotten here")
+        async with self._closing:
+            await self._close()
+            await self.vault.clear()
+            folder = self._around.data_dir / "sessions" / self.name
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            self.account = None
+            await self._store_status(SessionStatus.STOPPED, None)
+            self._show(SessionStatus.STOPPED, None)
 
     async def _close(self) -> None:
+        reports, self._reports = self._reports, None
         running, self._running = self._running, None
         tasks, self._tasks = self._tasks, []
         current = asyncio.current_task()
@@ -217,15 +241,22 @@ class Session:
             if task is not current:
                 task.cancel()
         await asyncio.gather(*(task for task in tasks if task is not current), return_exceptions=True)
-        if running is not None:
-            try:
+        if reports is not None:
+            reports.drain()
+        holding, self._holding = self._holding, None
+        try:
+            if running is not None:
                 async with asyncio.timeout(STOP_TIMEOUT):
                     await running.stop()
-            except Exception:
-                self.log.exception("the engine failed to stop", engine=self.engine.name)
-        if self._holding is not None:
-            holding, self._holding = self._holding, None
-            await holding.aclose()
+        except (Exception, asyncio.CancelledError):
+            self.log.exception("the engine failed to stop", engine=self.engine.name)
+        if reports is not None:
+            reports.closed = True
+        try:
+            if holding is not None:
+                await holding.aclose()
+        except (Exception, asyncio.CancelledError):
+            self.log.exception("what the sessions of an engine share failed to close", engine=self.engine.name)
         self.qr = None
         await self.directory.flush()
 
@@ -236,23 +267,27 @@ class Session:
 
     # what the engine reports
 
-    async def _listen(self, reports: "_Reports") -> None:
+    async def _listen(self, reports: Reports) -> None:
         """Take the engine's reports one after another: what WORKING needs is done before WORKING shows."""
         while True:
             report = await reports.queue.get()
+            refusal: StatusReason | None = None
             try:
                 refusal = await self._take(report)
             except Exception:
                 self.log.exception("a report of the engine could not be taken", status=report.status.value)
                 refusal = StatusReason.CRASHED
-            reports.refused = refusal is not None
-            reports.queue.task_done()
+            finally:
+                reports.refused = reports.refused or refusal is not None
+                reports.queue.task_done()
             if refusal is not None:
-                await self._close()
-                await self.fail(refusal, _ADVICE[refusal])
+                async with self._closing:
+                    if self._reports is reports:
+                        await self._close()
+                        await self.fail(refusal, _ADVICE[refusal])
                 return
 
-    async def _take(self, report: "_Report") -> StatusReason | None:
+    async def _take(self, report: Report) -> StatusReason | None:
         """Show what the engine reports; returns why the session cannot go on with it, None when it can."""
         if report.status is SessionStatus.WORKING:
             if report.account is None:
@@ -303,8 +338,8 @@ class Session:
             if self.status is SessionStatus.WORKING and await self.directory.is_watching():
                 try:
                     await self.live.refresh_groups()
-                except LidbookError as error:
-                    self.log.warning("could not refresh groups for watched LIDs", error=error.message)
+                except Exception:
+                    self.log.exception("could not refresh groups for watched LIDs")
 
     def _show(self, status: SessionStatus, reason: StatusReason | None, detail: str | None = None) -> None:
         changed = (status, reason) != (self.status, self.reason)
@@ -326,63 +361,7 @@ class Session:
         self._around.hooks.tell_changes_committed(self.name, changes)
 
 
-@dataclass(frozen=True, slots=True)
-class _Report:
-    status: SessionStatus
-    reason: StatusReason | None = None
-    account: Account | None = None
-    qr: str | None = None
-
-
-@dataclass(slots=True)
-class _Reports:
-    """What an engine session reported and nobody has looked at yet."""
-
-    queue: asyncio.Queue[_Report]
-    refused: bool = False
-    """Whether a report was such that the session must not go on."""
-
-
-class _Context:
-    """What the engine session gets; see `lidbook.engine.SessionContext`."""
-
-    def __init__(self, session: Session, reports: _Reports, folder: Path, network: Network | None) -> None:
-        self.session: str = session.name
-        self.settings: EngineSettings = session.engine_settings
-        self.config = session.config.client_config()
-        self.network = network
-        self.folder = folder
-        self.vault: Vault = session.vault
-        self.log: Log = session.log.bind(engine=session.engine.name)
-        self._directory = session.directory
-        self._reports = reports
-
-    async def facts(self, facts: Facts) -> None:
-        """Feed the directory; returns after COMMIT. What was reported before is taken first: whose facts are these?"""
-        await self._reports.queue.join()
-        if self._reports.refused:
-            raise LoggedOut("this session is closed: what its engine reported cannot be, see the log")
-        check(facts)
-        await self._directory.apply(facts)
-
-    async def sync(
-        self, feed: Feed, *, expected: int | None = None, received: int | None = None, complete: bool = False
-    ) -> None:
-        """Report progress of a sync."""
-        await self._directory.sync(feed, expected=expected, received=received, complete=complete)
-        if complete:
-            self.log.info("sync complete", feed=feed.value, expected=expected, received=received)
-
-    async def is_synced(self, feed: Feed) -> bool:
-        """Whether the last sync of this feed that was begun is complete."""
-        return await self._directory.is_synced(feed)
-
-    def status(
-        self, status: SessionStatus, reason: StatusReason | None = None, *, account: Account | None = None
-    ) -> None:
-        """Report a change of status."""
-        self._reports.queue.put_nowait(_Report(status, reason, account))
-
-    def qr(self, value: str) -> None:
-        """Show a QR code."""
-        self._reports.queue.put_nowait(_Report(SessionStatus.SCAN_QR_CODE, qr=value))
+def _is_cancelled() -> bool:
+    """Whether it is this task that was cancelled, and not something of the engine's own that it waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

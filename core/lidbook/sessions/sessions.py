@@ -1,11 +1,12 @@
 """All sessions of a server: made, changed, started, stopped, found."""
 
 import asyncio
+import functools
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 import orjson
 from pydantic import ValidationError
@@ -34,6 +35,24 @@ STARTS_AT_ONCE: Final = 8
 
 DEFAULT_ENGINE: Final = "sandbox"
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _to_the_end(
+    change: Callable[Concatenate["Sessions", P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate["Sessions", P], Coroutine[Any, Any, T]]:
+    """A change that was begun is finished, though nobody waits for it any more: half a change is no state."""
+
+    async def begun(self: "Sessions", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        task = asyncio.create_task(change(self, *args, **kwargs))
+        self._changing.add(task)
+        task.add_done_callback(self._changed)
+        return await asyncio.shield(task)
+
+    functools.update_wrapper(begun, change)
+    return begun
+
 
 class Sessions:
     """Every session by name. One change of one session at a time; different sessions do not wait for each other."""
@@ -46,10 +65,12 @@ class Sessions:
         self._default_engine = default_engine
         self._ready_timeout = ready_timeout
         self._sessions: dict[str, Session] = {}
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
+        """The lock of a name, and how many hold it or wait for it."""
         self._engines: dict[str, Engine] = {}
         self._starting = asyncio.Semaphore(STARTS_AT_ONCE)
         self._booting: set[asyncio.Task[None]] = set()
+        self._changing: set[asyncio.Future[Any]] = set()
 
     # finding
 
@@ -86,6 +107,7 @@ class Sessions:
 
     # changing
 
+    @_to_the_end
     async def create(self, name: str | None, config: SessionConfig, *, start: bool = True) -> Session:
         """A new session. Raises `InvalidSessionName`, `SessionExists`, `UnknownEngine`, `InvalidConfig`."""
         name = name or new_name()
@@ -135,6 +157,7 @@ class Sessions:
                 await self._start(session)
             return session
 
+    @_to_the_end
     async def update(self, name: str, config: SessionConfig) -> Session:
         """Another config, as a whole. An engine that it does not name stays; a running session is started anew."""
         async with self._locked(name):
@@ -159,19 +182,22 @@ class Sessions:
                 await self._start(session)
             return session
 
+    @_to_the_end
     async def delete(self, name: str) -> None:
         """Forget the session: config, credentials, directory, folder. One that is not there is deleted already."""
         async with self._locked(name):
             session = self._sessions.get(name)
-            if session is None:
+            if session is not None:
+                await session.stop()
+            else:
                 return
-            await session.stop()
+            await self._around.database.write(lambda connection: rows.delete(connection, name))
             del self._sessions[name]
-            await self._around.database.write(lambda connection: rows.delete(connection, session.id))
             folder = self._around.data_dir / "sessions" / name
             if folder.exists():
                 await asyncio.to_thread(shutil.rmtree, folder)
 
+    @_to_the_end
     async def start(self, name: str) -> Session:
         """Want the session running, and start it unless it is. A failed one is started anew."""
         async with self._locked(name):
@@ -182,6 +208,7 @@ class Sessions:
             await self._start(session)
             return session
 
+    @_to_the_end
     async def stop(self, name: str) -> Session | None:
         """Want the session stopped, and stop it; None when there is none of that name."""
         async with self._locked(name):
@@ -192,6 +219,7 @@ class Sessions:
             await session.stop()
             return session
 
+    @_to_the_end
     async def restart(self, name: str) -> Session:
         """Stop and start."""
         async with self._locked(name):
@@ -201,6 +229,7 @@ class Sessions:
             await self._start(session)
             return session
 
+    @_to_the_end
     async def logout(self, name: str) -> Session:
         """Unlink the device, keep config and directory; started again if it was running, to be linked anew."""
         async with self._locked(name):
@@ -213,6 +242,7 @@ class Sessions:
                 await self._start(session)
             return session
 
+    @_to_the_end
     async def reset(self, name: str) -> Session:
         """Forget credentials and directory, keep name and config; for when another account is to be linked."""
         async with self._locked(name):
@@ -234,7 +264,11 @@ class Sessions:
     async def load(self) -> None:
         """Bring back what is stored, and start in the background what is wanted running."""
         for row in await self._around.database.write(rows.load_all):
-            config = SessionConfig.parse(orjson.loads(row.config))
+            try:
+                config = SessionConfig.parse(orjson.loads(row.config))
+            except InvalidConfig:
+                config = SessionConfig(engine=row.engine)
+                self._around.log.exception("a stored config cannot be read any more", session=row.name)
             session = Session(row, self._usable_engine(row.engine), EngineSettings(), config, self._around)
             self._sessions[row.name] = session
             if row.desired == "running":
@@ -247,10 +281,18 @@ class Sessions:
         """Stop every session; what is wanted running stays wanted."""
         for task in self._booting:
             task.cancel()
-        await asyncio.gather(*self._booting, return_exceptions=True)
-        await asyncio.gather(*(session.stop() for session in self._sessions.values()))
+        await asyncio.gather(*self._booting, *self._changing, return_exceptions=True)
+        stopped = await asyncio.gather(*(s.stop() for s in self._sessions.values()), return_exceptions=True)
+        failed = [error for error in stopped if isinstance(error, BaseException)]
+        if failed:
+            raise failed[0]
 
     # within
+
+    def _changed(self, task: "asyncio.Future[Any]") -> None:
+        self._changing.discard(task)
+        if not task.cancelled():
+            task.exception()  # raised where it is awaited, if anybody still does
 
     async def _boot(self, session: Session) -> None:
         async with self._locked(session.name):
@@ -275,9 +317,8 @@ class Sessions:
         except InvalidConfig as error:
             await session.fail(StatusReason.RUNTIME, error.message)
             return
-        engine = self.engine(session.engine)
         async with self._starting:
-            await session.start(engine)
+            await session.start(self.engine)
 
     def _usable_engine(self, name: str) -> type[Engine]:
         """The engine of a stored session; a stand-in that says why when it cannot be had."""
@@ -307,11 +348,15 @@ class Sessions:
 
     @asynccontextmanager
     async def _locked(self, name: str) -> AsyncIterator[None]:
-        lock = self._locks.setdefault(name, asyncio.Lock())
-        async with lock:
-            yield
-        if name not in self._sessions and not lock.locked():
-            self._locks.pop(name, None)
+        lock, users = self._locks.get(name) or (asyncio.Lock(), 0)
+        self._locks[name] = (lock, users + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, users = self._locks.pop(name)
+            if users > 1:
+                self._locks[name] = (lock, users - 1)
 
 
 def _settings_for(engine: type[Engine], config: SessionConfig) -> EngineSettings:

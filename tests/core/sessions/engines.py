@@ -58,6 +58,9 @@ class ScriptedSession(EngineSession):
     def report(self, status: SessionStatus, reason: StatusReason | None = None) -> None:
         self.context.status(status, reason, account=ME if status is SessionStatus.WORKING else None)
 
+    async def logout(self) -> None:
+        self.script.asked.append(("logout", None))
+
     async def check(self, phones: Sequence[PhoneNumber]) -> Sequence[Registration]:
         self.script.asked.append(("check", tuple(phones)))
         await self.script.pause()
@@ -140,7 +143,8 @@ def scripted(script: Script, engine_name: str = "scripted") -> type[Engine]:
     """An engine class of its own for one test."""
 
     class Session(ScriptedSession):
-        pass
+        if engine_name == "second":
+            logout = EngineSession.logout
 
     Session.script = script
 
@@ -157,7 +161,6 @@ def scripted(script: Script, engine_name: str = "scripted") -> type[Engine]:
             Capability.SESSION_QR: absent("pairs by itself"),
             Capability.SESSION_PAIRING_CODE: absent("pairs by itself"),
             Capability.SESSION_SCREENSHOT: absent("no browser"),
-            Capability.SESSION_LOGOUT: absent("never linked"),
-        }
+        } | ({Capability.SESSION_LOGOUT: absent("never linked")} if engine_name == "second" else {})
 
     return Scripted

@@ -246,7 +246,7 @@ async def test_a_device_removed_on_the_phone_has_no_account(core: Core) -> None:
 
 
 async def test_an_engine_that_cannot_log_out_says_so(core: Core) -> None:
-    session = await core.lidbook.sessions.create("s", SessionConfig())
+    session = await core.lidbook.sessions.create("s", SessionConfig(engine="second"))
     await core.lidbook.sessions.usable("s")
     with pytest.raises(NotSupported):
         await core.lidbook.sessions.logout("s")

@@ -1,7 +1,7 @@
 -- Sessions, and the directory of each. `session` leads every key, so that rows of one session lie together.
 
 CREATE TABLE session (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL UNIQUE,
     engine TEXT NOT NULL,
     engine_assumed INTEGER NOT NULL DEFAULT 0,

@@ -1,0 +1,120 @@
+"""What an engine session gets of the core, for as long as it runs: see `lidbook.engine.SessionContext`."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lidbook.capabilities import Feed
+from lidbook.directory.directory import Directory
+from lidbook.engine import ClientConfig, EngineSettings, Log, Network, Vault
+from lidbook.errors import LoggedOut
+from lidbook.facts import Facts
+from lidbook.sessions.fact_check import check
+from lidbook.values import Account, SessionStatus, StatusReason
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A change of status, as the engine reported it."""
+
+    status: SessionStatus
+    reason: StatusReason | None = None
+    account: Account | None = None
+    qr: str | None = None
+
+
+@dataclass(slots=True)
+class Reports:
+    """What an engine session reported and nobody has looked at yet."""
+
+    queue: asyncio.Queue[Report]
+    refused: bool = False
+    """Whether a report was such that the session must not go on."""
+    closed: bool = False
+    """Whether the engine session was stopped: what it still says is nobody's."""
+
+    deaf: bool = False
+    """Whether nobody listens any more."""
+
+    def put(self, report: Report) -> None:
+        """One more report."""
+        if not self.deaf:
+            self.queue.put_nowait(report)
+
+    def drain(self) -> None:
+        """Nobody listens any more: let go whoever waits for the reports to be taken."""
+        self.deaf = True
+        while not self.queue.empty():
+            self.queue.get_nowait()
+            self.queue.task_done()
+
+    def check(self) -> None:
+        """Raise `LoggedOut` unless what the engine session says still belongs to this session."""
+        if self.refused:
+            raise LoggedOut("this session is closed: what its engine reported cannot be, see the log")
+        if self.closed:
+            raise LoggedOut("this session is closed: it was stopped")
+
+
+class OwnVault:
+    """The vault, for as long as the engine session runs."""
+
+    def __init__(self, vault: Vault, reports: Reports) -> None:
+        self._vault = vault
+        self._reports = reports
+
+    async def get(self, name: str) -> bytes | None:
+        """The blob, or None."""
+        return await self._vault.get(name)
+
+    async def put(self, blobs: Mapping[str, bytes | None]) -> None:
+        """Write all of these or none."""
+        self._reports.check()
+        await self._vault.put(blobs)
+
+
+@dataclass(slots=True)
+class Context:
+    """The context of one engine session."""
+
+    session: str
+    settings: EngineSettings
+    config: ClientConfig
+    network: Network | None
+    folder: Path
+    vault: Vault
+    log: Log
+    directory: Directory
+    reports: Reports
+
+    async def facts(self, facts: Facts) -> None:
+        """Feed the directory; returns after COMMIT. What was reported before is taken first: whose facts are these?"""
+        await self.reports.queue.join()
+        self.reports.check()
+        check(facts)
+        await self.directory.apply(facts)
+
+    async def sync(
+        self, feed: Feed, *, expected: int | None = None, received: int | None = None, complete: bool = False
+    ) -> None:
+        """Report progress of a sync."""
+        await self.reports.queue.join()
+        self.reports.check()
+        await self.directory.sync(feed, expected=expected, received=received, complete=complete)
+        if complete:
+            self.log.info("sync complete", feed=feed.value, expected=expected, received=received)
+
+    async def is_synced(self, feed: Feed) -> bool:
+        """Whether the last sync of this feed that was begun is complete."""
+        return await self.directory.is_synced(feed)
+
+    def status(
+        self, status: SessionStatus, reason: StatusReason | None = None, *, account: Account | None = None
+    ) -> None:
+        """Report a change of status."""
+        self.reports.put(Report(status, reason, account))
+
+    def qr(self, value: str) -> None:
+        """Show a QR code."""
+        self.reports.put(Report(SessionStatus.SCAN_QR_CODE, qr=value))
