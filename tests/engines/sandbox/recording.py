@@ -50,6 +50,9 @@ class RecordingLog:
     def error(self, event: str, **values: object) -> None:
         self.events.append(("error", event, values))
 
+    def exception(self, event: str, **values: object) -> None:
+        self.events.append(("exception", event, values))
+
 
 class RecordingContext:
     """A session context that remembers; `synced` and the vault outlive a session when handed to the next context."""
