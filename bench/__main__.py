@@ -50,17 +50,18 @@ def main() -> int:
     meanwhile = machine.Meanwhile.begin()
     try:
         with tempfile.TemporaryDirectory(prefix="lidbook-bench-") as folder:
-            ceilings, rows = _run(Path(folder), wanted)
+            ceilings, rows = _run(Path(folder), wanted, meanwhile)
     except ChildFailed as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     ceiling = " and ".join(f"{rps:,.0f} rps of {size:,} bytes" for size, rps in zip(echo.SIZES, ceilings, strict=False))
     others = f"others used {meanwhile.others():.0%} of the machine meanwhile"
+    quick, slow = meanwhile.speed
     sizes = f"{wanted.people:,} persons; {generator.CONNECTIONS} connections; {wanted.seconds:g} s a rate"
     about = [
         f"{sizes}; {meanwhile.seconds:.0f} s in all",
         machine.described(),
-        f"load average {meanwhile.load_before:.2f} before; {others}",
+        f"load average {meanwhile.load_before:.2f} before; {others}; a fixed loop took {quick:.0f} to {slow:.0f} ms",
         f"load generator alone: {ceiling or 'not used'}",
     ]
     print("\n".join(about), render(rows), sep="\n\n")
@@ -70,27 +71,27 @@ def main() -> int:
     return 0
 
 
-def _run(folder: Path, wanted: Wanted) -> tuple[tuple[float, ...], list[Row]]:
+def _run(folder: Path, wanted: Wanted, meanwhile: machine.Meanwhile) -> tuple[tuple[float, ...], list[Row]]:
     rows: list[Row] = []
     parts = wanted.parts
     if Part.START in parts:
-        _say("starting")
+        _begin("starting", meanwhile)
         rows += start.measure(folder)
     if Part.INGEST in parts:
-        _say("ingest")
+        _begin("ingest", meanwhile)
         rows += ingest.measure(folder, wanted.people)
     if parts - {Part.START, Part.INGEST}:
         with generator.started(folder) as (load, ceilings):
-            return ceilings, [*_served(folder, load, wanted), *rows]
+            return ceilings, [*_served(folder, load, wanted, meanwhile), *rows]
     return (), rows
 
 
-def _served(folder: Path, load: generator.Generator, wanted: Wanted) -> list[Row]:
+def _served(folder: Path, load: generator.Generator, wanted: Wanted, meanwhile: machine.Meanwhile) -> list[Row]:
     """Everything about one server full of people, and the flatness over several."""
     rows: list[Row] = []
     parts, seconds, random = wanted.parts, wanted.seconds, Random(1)
     ratios: dict[int, dict[str, float]] = {}
-    _say(f"a world of {wanted.people:,} persons")
+    _begin(f"a world of {wanted.people:,} persons", meanwhile)
     with serving_people(folder, wanted.people) as served:
         drawn = served.draw(random)
         asked = rates.reads(served, drawn) if Part.READS in parts else []
@@ -98,25 +99,25 @@ def _served(folder: Path, load: generator.Generator, wanted: Wanted) -> list[Row
         for each in asked:
             each.check(served)
         if asked:
-            _say("reads and pages")
+            _begin("reads and pages", meanwhile)
             rows += rates.measure(load, asked, seconds)
         if Part.FLATNESS in parts:
-            _say("flatness")
+            _begin("flatness", meanwhile)
             ratios[wanted.people] = flatness.of_server(load, served, seconds / 2, random)
         dumps.retire(served)
     if parts & {Part.DUMPS, Part.BUSY}:
         with serving(served.data_dir) as served:
             if Part.DUMPS in parts:
-                _say("dumps")
+                _begin("dumps", meanwhile)
                 rows += dumps.measure(load, served, wanted.people)
             if Part.BUSY in parts:
-                _say("pages under ingest")
+                _begin("pages under ingest", meanwhile)
                 served.call("POST", "/api/sessions/default/start")
                 rows += busy.measure(load, served, wanted.people, seconds, random)
     if Part.FLATNESS in parts:
         for people in (*flatness.SIZES, *((LARGEST,) if wanted.million else ())):
             if people not in ratios:
-                _say(f"flatness at {people:,} persons")
+                _begin(f"flatness at {people:,} persons", meanwhile)
                 ratios[people] = flatness.of_size(load, folder, people, seconds / 2, random)
         sizes = sorted(ratios)
         rows += flatness.rows(sizes, [ratios[size] for size in sizes])
@@ -145,7 +146,8 @@ def _wanted() -> Wanted:
     return Wanted(given.people, given.seconds, frozenset(given.only or Part), given.million, given.json)
 
 
-def _say(what: str) -> None:
+def _begin(what: str, meanwhile: machine.Meanwhile) -> None:
+    meanwhile.look()
     print(f"bench: {what} …", file=sys.stderr, flush=True)
 
 

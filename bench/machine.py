@@ -6,24 +6,40 @@ import resource
 import sqlite3
 import time
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import psutil
 
 
+_LOOPS: Final = 400_000
+
+
 class Meanwhile:
-    """CPU time of the whole machine and of this run, from when it is made."""
+    """CPU time of the whole machine and of this run, from when it is made; and how fast the machine was at times."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
         self._busy = _busy()
         self._own = _own()
         self.load_before = os.getloadavg()[0]
+        self._looks: list[float] = []
+        self.look()
 
     @classmethod
     def begin(cls) -> Self:
         """From now on."""
         return cls()
+
+    def look(self) -> None:
+        """Do a fixed piece of work, the same on every day, and take the time."""
+        begin = time.perf_counter()
+        sum(number * number for number in range(_LOOPS))
+        self._looks.append((time.perf_counter() - begin) * 1000)
+
+    @property
+    def speed(self) -> tuple[float, float]:
+        """Milliseconds that the fixed piece of work took, at best and at worst."""
+        return min(self._looks), max(self._looks)
 
     @property
     def seconds(self) -> float:

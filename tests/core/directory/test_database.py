@@ -1,6 +1,7 @@
 """The database: one writer, upgrades, sync markers."""
 
 import asyncio
+import os
 import sqlite3
 from pathlib import Path
 
@@ -79,3 +80,11 @@ async def test_a_later_sync_tells_what_it_changes(opened: Opened) -> None:
     await directory.apply([FieldFact(ANN, Field.FULL_NAME, "Ann", Source.ADDRESS_BOOK, 1)])
     await directory.sync(Feed.CONTACTS, expected=None, received=1, complete=True)
     assert [change.kind for change in opened.told] == [ChangeKind.CONTACT_CREATED]
+
+
+async def test_what_was_written_is_in_the_file_itself_after_closing(tmp_path: Path) -> None:
+    database = Database(tmp_path / "lidbook.sqlite3")
+    await database.write(add_session)
+    await database.read(lambda connection: connection.execute("SELECT name FROM session").fetchall())
+    database.close()
+    assert os.listdir(tmp_path) == ["lidbook.sqlite3"]

@@ -24,6 +24,9 @@ CREATE TABLE directory (
     account_lid TEXT
 );
 
+-- Tables with long rows have row ids, so that the keys stay together in indexes of their own: a row in the tree of its
+-- key makes that tree twice as deep.
+
 -- One row a phone number or LID: `state` holds its fields and links with source and time, `peer` the other half.
 CREATE TABLE identifier (
     session INTEGER NOT NULL,
@@ -31,7 +34,7 @@ CREATE TABLE identifier (
     peer TEXT,
     state BLOB NOT NULL,
     PRIMARY KEY (session, id)
-) WITHOUT ROWID;
+);
 
 -- The projection: one row a person, with the document that clients get.
 CREATE TABLE person (
@@ -44,8 +47,8 @@ CREATE TABLE person (
     sort_name TEXT NOT NULL,
     doc BLOB NOT NULL,
     PRIMARY KEY (session, id)
-) WITHOUT ROWID;
-CREATE INDEX person_by_lid ON person (session, mapped, lid) WHERE lid IS NOT NULL;
+);
+CREATE INDEX person_by_lid ON person (session, mapped, lid, id) WHERE lid IS NOT NULL;
 CREATE INDEX person_by_listed_id ON person (session, id) WHERE listed = 1;
 CREATE INDEX person_by_name ON person (session, sort_name, id) WHERE listed = 1;
 CREATE INDEX person_by_block ON person (session, id) WHERE blocked = 1;
