@@ -18,6 +18,6 @@ How to read the table:
 * *peer* is WAHA 2025.11.3 with its NOWEB store, measured once, elsewhere: an order of magnitude, not a comparison.
 
 The lines above the table say how disturbed the run was: what others used of the machine, and how long a fixed loop took
-when the machine was quickest and slowest. Where that is more than a few in a hundred, compare ratios and the CPU column,
-and run it again before believing an absolute figure.
+when the machine was quickest and when slowest. Where that is much, compare ratios and the CPU column, and run it again
+before believing an absolute figure.
 """

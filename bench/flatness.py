@@ -1,6 +1,6 @@
 """Flatness: the same reads and pages over worlds of several sizes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -11,7 +11,6 @@ from bench.served import Served, serving_people
 from bench.table import Row, Unit
 
 SIZES: Final = (1_000, 10_000)
-ROUNDS: Final = 3
 _CHOSEN: Final = frozenset(
     {
         "contact by id",
@@ -35,18 +34,19 @@ def of_server(generator: Generator, served: Served, seconds: float, random: Rand
     drawn = served.draw(random)
     asked = [*rates.reads(served, drawn), *rates.pages(served, drawn, random)]
     loads = [each.load for each in asked if each.load.what in _CHOSEN]
-    return {each.what: each.ratio for each in generator.beside_floor(loads, seconds, ROUNDS)}
+    return {each.what: each.ratio for each in generator.beside_floor(loads, seconds)}
 
 
-def rows(sizes: Sequence[int], ratios: Sequence[dict[str, float]]) -> list[Row]:
-    """A row for each load; the ratio is that of the largest world to the smallest."""
+def rows(ratios: Mapping[int, Mapping[str, float]]) -> list[Row]:
+    """A row for each load, from the ratios by size; the ratio is that of the largest world to the smallest."""
+    sizes = sorted(ratios)
     shown = " / ".join(f"{size:,}" for size in sizes)
     return [
         Row(
             f"{what}: {shown} persons",
-            tuple(found[what] for found in ratios),
+            tuple(ratios[size][what] for size in sizes),
             Unit.FLOORS,
-            ratio=ratios[-1][what] / ratios[0][what],
+            ratio=ratios[sizes[-1]][what] / ratios[sizes[0]][what],
         )
-        for what in ratios[0]
+        for what in ratios[sizes[0]]
     ]

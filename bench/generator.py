@@ -73,16 +73,16 @@ class Generator:
         """The floor for so long."""
         return self.slice(self._floor, seconds)
 
-    def beside_floor(self, loads: Sequence[Load], seconds: float, rounds: int = ROUNDS) -> list[Measured]:
+    def beside_floor(self, loads: Sequence[Load], seconds: float) -> list[Measured]:
         """Each load for `seconds` in all, in turns, the floor before and after every turn.
 
         Other work on the machine disturbs some turns and not others, so what is kept of each load is the turn with
         the median ratio.
         """
-        share = seconds / rounds
+        share = seconds / ROUNDS
         turns: list[list[Measured]] = [[] for _ in loads]
         before = self.floor_slice(share)
-        for _ in range(rounds):
+        for _ in range(ROUNDS):
             for load, taken in zip(loads, turns, strict=True):
                 own = self.slice(load, share)
                 after = self.floor_slice(share)

@@ -10,7 +10,6 @@ from typing import Final, Self
 
 import psutil
 
-
 _LOOPS: Final = 400_000
 
 

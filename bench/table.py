@@ -83,7 +83,7 @@ class Row:
             "" if self.latencies is None else " / ".join(f"{milliseconds:.1f}" for milliseconds in self.latencies),
             " / ".join(f"{microseconds:.0f}" for microseconds in self.cpu),
             "" if self.floor is None else f"{_number(self.floor, self.unit)} {self.unit.value}",
-            "" if self.ratio is None else f"{self.ratio:.2f}",
+            "" if self.ratio is None else f"{self.ratio:.3f}",
             "" if self.limit is None else str(self.limit),
             {True: "met", False: "MISSED", None: ""}[self.met],
             self.peer,

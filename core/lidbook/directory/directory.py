@@ -41,6 +41,8 @@ class Directory(Lookups):
         self._clock = clock
         self._told = told
         self._orders: Orders = {}
+        self._followed = False
+        """Whether any order was ever loaded; read and written in the writer thread only."""
         self._loading: dict[Segment, asyncio.Future[OrderIndex[tuple[str, ...]]]] = {}
         self._waiting: dict[str, set[asyncio.Future[str]]] = {}
         self._watch = watch.WatchList(database, session, clock)
@@ -54,7 +56,8 @@ class Directory(Lookups):
         session, now = self._session, self._clock()
 
         def work(connection: sqlite3.Connection) -> Applied:
-            return apply(connection, session, facts, now=now, quiet=syncs.is_first(connection, session))
+            quiet = syncs.is_first(connection, session)
+            return apply(connection, session, facts, now=now, quiet=quiet, followed=self._followed)
 
         task = asyncio.ensure_future(self._write_and_announce(work))
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -270,12 +273,14 @@ class Directory(Lookups):
         if loading is None:
             session = self._session
 
+            def load(connection: sqlite3.Connection) -> OrderIndex[tuple[str, ...]]:
+                self._followed = True  # from here on, in the writer's own order of jobs, no change may go unnoted
+                return load_order(connection, session, segment)
+
             def install(order: OrderIndex[tuple[str, ...]]) -> None:
                 self._orders[segment] = order
 
-            loading = asyncio.ensure_future(
-                self._database.write(lambda connection: load_order(connection, session, segment), install)
-            )
+            loading = asyncio.ensure_future(self._database.write(load, install))
             self._loading[segment] = loading
             loading.add_done_callback(lambda _: self._loading.pop(segment, None))
         return await asyncio.shield(loading)

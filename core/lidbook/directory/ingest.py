@@ -56,6 +56,7 @@ class _Batch:
     session: int
     now: int
     quiet: bool
+    followed: bool
     seq: int
     blocklist_at: int
     groups_at: int
@@ -63,12 +64,23 @@ class _Batch:
     log: list[tuple[object, ...]] = field(default_factory=list)
 
 
-def apply(connection: sqlite3.Connection, session: int, facts: Iterable[Fact], *, now: int, quiet: bool) -> Applied:
-    """Apply `facts` to a session's directory. `quiet` marks the log rows of a first sync."""
+def apply(
+    connection: sqlite3.Connection,
+    session: int,
+    facts: Iterable[Fact],
+    *,
+    now: int,
+    quiet: bool,
+    followed: bool = True,
+) -> Applied:
+    """Apply `facts` to a session's directory.
+
+    `quiet` marks the log rows of a first sync; `followed` says whether anybody follows the orders, which costs time.
+    """
     row = connection.execute(
         "SELECT seq, blocklist_at, groups_at FROM directory WHERE session = ?", (session,)
     ).fetchone()
-    batch = _Batch(connection, session, now, quiet, *row)
+    batch = _Batch(connection, session, now, quiet, followed, *row)
     for chunk in _chunks(facts, CHUNK):
         _apply_chunk(batch, chunk)
         connection.executemany(
@@ -233,11 +245,12 @@ def _write(batch: _Batch, loaded: _Loaded, peers: dict[str, str | None], changed
         "sort_name = excluded.sort_name, doc = excluded.doc",
         [(session, row.id, row.lid, row.mapped, row.listed, row.blocked, row.sort_name, row.doc) for row in written],
     )
-    orders = batch.applied.orders
-    for public_id in gone:
-        orders.note(old_rows[public_id], None)
-    for row in written:
-        orders.note(old_rows.get(row.id), row)
+    if batch.followed:
+        orders = batch.applied.orders
+        for public_id in gone:
+            orders.note(old_rows[public_id], None)
+        for row in written:
+            orders.note(old_rows.get(row.id), row)
     _note_changes(batch, loaded, peers, old_rows, new_rows, gone, written)
 
 

@@ -87,4 +87,4 @@ async def test_what_was_written_is_in_the_file_itself_after_closing(tmp_path: Pa
     await database.write(add_session)
     await database.read(lambda connection: connection.execute("SELECT name FROM session").fetchall())
     database.close()
-    assert os.listdir(tmp_path) == ["lidbook.sqlite3"]
+    assert os.listdir(tmp_path) == ["lidbook.sqlite3"]  # noqa: PTH208
