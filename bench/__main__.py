@@ -51,9 +51,8 @@ def _wanted() -> tuple[Wanted, Path | None]:
     )
     parser.add_argument(
         "--only",
-        type=Part,
         action="append",
-        choices=list(Part),
+        choices=[part.value for part in Part],
         metavar="PART",
         help=f"one of {', '.join(Part)}; repeatable",
     )
@@ -62,7 +61,7 @@ def _wanted() -> tuple[Wanted, Path | None]:
     given = parser.parse_args()
     if given.people < 1000 or given.seconds <= 0:
         parser.error("give at least 1000 people, and more than 0 seconds")
-    return Wanted(given.people, given.seconds, frozenset(given.only or Part), given.million), given.json
+    return Wanted(given.people, given.seconds, frozenset(map(Part, given.only or Part)), given.million), given.json
 
 
 def _leave(*_: object) -> NoReturn:

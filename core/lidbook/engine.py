@@ -149,7 +149,8 @@ class SessionContext(Protocol):
         """Feed the directory. Returns after COMMIT: what was awaited here survives a crash.
 
         Await one call before the next; that is the back-pressure. Any size is taken, a few thousand at a time is best.
-        Raises `LoggedOut` when the account reported with WORKING is not the one that the directory belongs to.
+        Report WORKING with the account first: until then nobody knows whose facts they are, and it is a `ValueError`.
+        Raises `LoggedOut` when that account is not the one that the directory belongs to.
         """
 
     async def sync(

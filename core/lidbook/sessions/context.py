@@ -31,6 +31,8 @@ class Reports:
     queue: asyncio.Queue[Report]
     refused: bool = False
     """Whether a report was such that the session must not go on."""
+    bound: bool = False
+    """Whether the account was reported and is the one that the directory belongs to."""
     closed: bool = False
     """Whether the engine session was stopped: what it still says is nobody's."""
 
@@ -55,6 +57,12 @@ class Reports:
             raise LoggedOut("this session is closed: what its engine reported cannot be, see the log")
         if self.closed:
             raise LoggedOut("this session is closed: it was stopped")
+
+    def check_facts(self) -> None:
+        """The same, and that it is known whose facts they are. Raises `ValueError` before WORKING was reported."""
+        self.check()
+        if not self.bound:
+            raise ValueError("report WORKING with the account before feeding facts: nobody knows yet whose they are")
 
 
 class OwnVault:
@@ -91,7 +99,7 @@ class Context:
     async def facts(self, facts: Facts) -> None:
         """Feed the directory; returns after COMMIT. What was reported before is taken first: whose facts are these?"""
         await self.reports.queue.join()
-        self.reports.check()
+        self.reports.check_facts()
         check(facts)
         await self.directory.apply(facts)
 

@@ -274,6 +274,7 @@ class Session:
             refusal: StatusReason | None = None
             try:
                 refusal = await self._take(report)
+                reports.bound = reports.bound or (refusal is None and report.status is SessionStatus.WORKING)
             except Exception:
                 self.log.exception("a report of the engine could not be taken", status=report.status.value)
                 refusal = StatusReason.CRASHED

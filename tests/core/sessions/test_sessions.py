@@ -273,3 +273,14 @@ async def test_what_is_no_fact_is_refused_at_the_door(core: Core, fact: Fact) ->
     with pytest.raises((TypeError, ValueError)):
         await core.script.sessions[0].context.facts([right, fact])
     assert await session.directory.contacts_page(limit=10) == before
+
+
+async def test_facts_are_not_taken_before_it_is_known_whose_they_are(core: Core) -> None:
+    session = await core.lidbook.sessions.create("s", SessionConfig(settings={"slow_start": True}))
+    context = core.script.sessions[0].context
+    fact = FieldFact(ANN, Field.FULL_NAME, "Ann", Source.ADDRESS_BOOK, 10**12)
+    with pytest.raises(ValueError, match="report WORKING"):
+        await context.facts([fact])
+    core.script.sessions[0].report(SessionStatus.WORKING)
+    await context.facts([fact])
+    assert orjson.loads(session.directory.contact(ANN))["name"] == "Ann"
