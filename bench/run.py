@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from bench import busy, dumps, flatness, generator, ingest, rates, start
+from bench import busy, crowd, dumps, flatness, generator, ingest, rates, start
 from bench.generator import Generator
 from bench.machine import Meanwhile
 from bench.served import Served, serving, serving_people
@@ -27,6 +27,7 @@ class Part(StrEnum):
     DUMPS = "dumps"
     BUSY = "busy"
     FLATNESS = "flatness"
+    CROWD = "crowd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,9 @@ class Run:
             alone += start.measure(self.folder)
         if self._begins(Part.INGEST):
             alone += ingest.measure(self.folder, self.wanted.people)
-        if self.wanted.parts <= {Part.START, Part.INGEST}:
+        if self._begins(Part.CROWD):
+            alone += crowd.measure(self.folder)
+        if self.wanted.parts <= {Part.START, Part.INGEST, Part.CROWD}:
             return (), alone
         with generator.started(self.folder) as (load, ceilings):
             return ceilings, [*self._served(load), *alone]

@@ -13,8 +13,14 @@ from lidbook_api.query import parse_query
 MAX_BODY: Final = 1024 * 1024
 """Bytes; no request about contacts comes near it."""
 
+MAX_DISCARDED: Final = 8 * 1024 * 1024
+"""Bytes of a body that is too large which are still read, so that the client hears why before the connection ends."""
+
 MAX_NAME: Final = 256
 """Characters of a first or last name."""
+
+READ: Final = "lidbook.fields"
+"""Where in the ASGI scope the body is kept by who has read it before the endpoint."""
 
 Fields = dict[str, object]
 
@@ -25,6 +31,9 @@ async def read_object(request: Request) -> Fields:
     Form fields are understood as well, and so is JSON that curl's `-d` labels as a form. Raises `InvalidRequest` and
     `BodyTooLarge`.
     """
+    if READ in request.scope:
+        fields: Fields = request.scope[READ]
+        return fields
     raw = await _bounded(request)
     if not raw.strip():
         return {}
@@ -45,9 +54,14 @@ async def _bounded(request: Request) -> bytes:
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > MAX_BODY:
-            raise BodyTooLarge(f"The body is larger than {MAX_BODY // 1024} KiB")
-        chunks.append(chunk)
+        if size > MAX_DISCARDED:
+            break
+        if size <= MAX_BODY:
+            chunks.append(chunk)
+        else:
+            chunks.clear()
+    if size > MAX_BODY:
+        raise BodyTooLarge(f"The body is larger than {MAX_BODY // 1024} KiB", hang_up=size > MAX_DISCARDED)
     return b"".join(chunks)
 
 

@@ -10,11 +10,12 @@ from typing import Annotated, Final
 import typer
 
 from lidbook import __version__
+from lidbook_api.commands import backup, doctor, keys, sessions
 
 GROUP: Final = "lidbook.commands"
 """Entry-point group in which a distribution names further commands, each a `typer.Typer`."""
 
-OWN: Final = frozenset({"serve", "engines", "features", "openapi"})
+OWN: Final = frozenset({"backup", "doctor", "engines", "features", "keys", "openapi", "restore", "serve", "sessions"})
 
 cli = typer.Typer(
     name="lidbook",
@@ -24,6 +25,11 @@ cli = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+cli.add_typer(keys.commands, name="keys")
+cli.add_typer(sessions.commands, name="sessions")
+cli.command("backup")(backup.backup)
+cli.command("restore")(backup.restore)
+cli.command("doctor")(doctor.doctor)
 
 
 def main() -> None:

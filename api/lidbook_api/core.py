@@ -8,7 +8,10 @@ from lidbook.app import Lidbook
 from lidbook.capabilities import Capability
 from lidbook.sessions.session import Session
 from lidbook.values import SessionStatus
+from lidbook_api.access.scopes import Access
+from lidbook_api.access.seen import SeenSessions
 from lidbook_api.answers import Headers
+from lidbook_api.services import services_of
 
 
 def lidbook_of(request: Request) -> Lidbook:
@@ -16,9 +19,20 @@ def lidbook_of(request: Request) -> Lidbook:
     return cast("Lidbook", request.app.state.lidbook)
 
 
+def access_of(request: Request) -> Access:
+    """What the request's key may do, as the gate found out."""
+    return cast("Access", request.scope["lidbook.access"])
+
+
+def sessions_of(request: Request) -> SeenSessions:
+    """The sessions that the request's key sees."""
+    destinations = services_of(request).destinations
+    return SeenSessions(lidbook_of(request).sessions, access_of(request), destinations, request.scope)
+
+
 async def working(request: Request, name: str) -> Session:
     """A session that is WORKING; waits for one that is STARTING. Raises `SessionMissing` and `SessionNotReady`."""
-    sessions = lidbook_of(request).sessions
+    sessions = sessions_of(request)
     return sessions.ready(name) or await sessions.usable(name)
 
 
@@ -27,7 +41,7 @@ async def readable(request: Request, name: str, capability: Capability) -> Sessi
 
     Raises `NotSupported` when its engine does not feed what `capability` reads: nothing known is not nothing there.
     """
-    sessions = lidbook_of(request).sessions
+    sessions = sessions_of(request)
     session = sessions.ready(name)
     if session is None:
         known = sessions.find(name)
@@ -38,7 +52,7 @@ async def readable(request: Request, name: str, capability: Capability) -> Sessi
 
 async def always_readable(request: Request, name: str, capability: Capability) -> Session:
     """A session whose directory may be read on Lidbook's own paths: any that exists. Raises `SessionMissing`."""
-    sessions = lidbook_of(request).sessions
+    sessions = sessions_of(request)
     session = sessions.find(name) or await sessions.usable(name)
     session.require(capability)
     return session

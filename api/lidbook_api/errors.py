@@ -15,12 +15,13 @@ from lidbook.errors import (
     InvalidConfig,
     InvalidSessionName,
     LidbookError,
+    NotAllowed,
     RateLimited,
     SessionMissing,
     SessionNotReady,
 )
 from lidbook_api.answers import Answer, Headers, json_answer
-from lidbook_api.faults import InvalidFields
+from lidbook_api.faults import BodyTooLarge, InvalidFields
 
 PHRASES: Final = {
     400: "Bad Request",
@@ -43,7 +44,7 @@ UNAUTHORIZED: Final = json_answer(
 """What a missing or wrong key gets; clients match it literally."""
 
 
-def environment(default_engine: str) -> dict[str, JsonValue]:
+def environment(default_engine: str, worker_id: str | None = None) -> dict[str, JsonValue]:
     """What `/api/server/version` says, and every 500. `tier` is WAHA's word for a server that withholds nothing."""
     machine = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64"}.get(platform.machine().lower(), platform.machine())
     return {
@@ -52,7 +53,7 @@ def environment(default_engine: str) -> dict[str, JsonValue]:
         "tier": "PLUS",
         "browser": None,
         "platform": f"{platform.system().lower()}/{machine}",
-        "worker": {"id": None},
+        "worker": {"id": worker_id},
     }
 
 
@@ -72,6 +73,8 @@ def known(request: Request, error: LidbookError) -> Answer:
         body = _failure(request, error.message, type(error).__name__, error.code)
         return json_answer(body, headers, status=error.status)
     match error:
+        case NotAllowed():
+            body = {"message": "Forbidden", "statusCode": 403}
         case SessionMissing():
             body = {"error": error.message, "session": error.name}
         case SessionNotReady():
@@ -87,6 +90,10 @@ def known(request: Request, error: LidbookError) -> Answer:
             body = _usual(error, error.messages)
         case InvalidSessionName():
             body = _usual(error, [error.message])
+        case BodyTooLarge():
+            if error.hang_up:
+                headers.append((b"connection", b"close"))
+            body = _usual(error, error.message)
         case RateLimited():
             headers.append((b"retry-after", b"%d" % max(1, math.ceil(error.retry_after))))
             body = _usual(error, error.message)
@@ -121,5 +128,5 @@ def _failure(request: Request, message: str, name: str, code: str) -> dict[str, 
         "timestamp": now,
         "exception": {"message": message, "name": name, "code": code},
         "request": {"path": request.url.path, "method": request.method},
-        "version": environment(cast("str", request.app.state.default_engine)),
+        "version": cast("dict[str, JsonValue]", request.app.state.environment),
     }

@@ -19,6 +19,11 @@ class BodyTooLarge(InvalidRequest):
     code = "body_too_large"
     status = 413
 
+    def __init__(self, message: str, *, hang_up: bool) -> None:
+        super().__init__(message)
+        self.hang_up = hang_up
+        """Whether the rest of the body is not going to be read."""
+
 
 Faults = list[str]
 """What the readers of parameters add to; `refuse` turns it into one answer."""

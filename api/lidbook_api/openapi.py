@@ -28,6 +28,8 @@ TAGS: Final[list[dict[str, str]]] = [
     {"name": "Groups", "description": "Groups, as far as LIDs come from them."},
     {"name": "Pairing", "description": "Linking a session to an account."},
     {"name": "Sessions", "description": "Linked accounts: create, configure, start, stop."},
+    {"name": "Webhooks", "description": "Where events go, and those that were not taken."},
+    {"name": "Keys", "description": "Who may do what, and who did."},
     {"name": "Engines", "description": "What serves the sessions, and what it can do."},
     {"name": "Server", "description": "The server itself."},
 ]
@@ -73,12 +75,13 @@ _FAULTS: Final[dict[str, tuple[str, str, str, dict[str, JsonValue]]]] = {
     ),
     Fault.FORBIDDEN: (
         "403",
-        "Without a key, only requests to localhost and from no other origin are answered.",
+        "The key has not the scope, or is for another session. Without keys, only requests to localhost are answered.",
         "Error",
         {
+            "key": {"message": "Forbidden", "statusCode": 403},
             "origin": _error(
                 "Without an API key this server answers no requests from web pages of other origins", "Forbidden", 403
-            )
+            ),
         },
     ),
     Fault.NOT_FOUND: (
@@ -111,9 +114,12 @@ _FAULTS: Final[dict[str, tuple[str, str, str, dict[str, JsonValue]]]] = {
     ),
     Fault.UNPROCESSABLE: (
         "422",
-        "There is one already.",
+        "This cannot be done as things are; the message says why.",
         "Error",
-        {"exists": _error("Session 'default' already exists. Use PUT to update it.", "Unprocessable Entity", 422)},
+        {
+            "exists": _error("Session 'default' already exists. Use PUT to update it.", "Unprocessable Entity", 422),
+            "key": _error('Session "default" does not exist', "Unprocessable Entity", 422),
+        },
     ),
     Fault.RATE_LIMITED: (
         "429",
@@ -163,7 +169,7 @@ def described(operation: Operation) -> dict[str, Any]:
         "status_code": operation.status,
         "response_class": Response,
         "deprecated": operation.deprecated or None,
-        "operation_id": operation.name or operation.endpoint.__name__,
+        "operation_id": operation.operation_id,
         "openapi_extra": extra,
     }
 
@@ -178,6 +184,7 @@ def build(app: FastAPI, operations: Iterable[Operation]) -> dict[str, Any]:
         description=DESCRIPTION,
         routes=app.routes,
         tags=TAGS,
+        servers=app.servers or None,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     used = {fault for operation in operations for fault in _faults(operation)}
@@ -206,9 +213,10 @@ def _faults(operation: Operation) -> tuple[str, ...]:
 
 def _responses(operation: Operation) -> dict[str, Any]:
     success: dict[str, Any] = {"description": "An empty body."}
-    if operation.answer is not None:
-        success = {"description": "Success.", "content": {"application/json": {"schema": operation.answer}}}
-        success["content"] |= {kind: {"schema": schema} for kind, schema in operation.media.items()}
+    if operation.answer is not None or operation.media:
+        json = {} if operation.answer is None else {"application/json": {"schema": operation.answer}}
+        media = {kind: {"schema": schema} for kind, schema in operation.media.items()}
+        success = {"description": "Success.", "content": json | media}
     if operation.headers:
         success["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in operation.headers}
     responses: dict[str, Any] = {str(operation.status): success, **operation.extra_responses}
@@ -219,7 +227,8 @@ def _responses(operation: Operation) -> dict[str, Any]:
 
 def _fault_response(name: str) -> dict[str, Any]:
     _, description, schema, examples = _FAULTS[name]
-    shape: Schema = ref(schema) if name != Fault.SESSION else {"anyOf": [ref("SessionError"), ref("Error")]}
+    also = {Fault.SESSION: "SessionError", Fault.FORBIDDEN: "ForbiddenError"}.get(name)
+    shape: Schema = ref(schema) if also is None else {"anyOf": [ref(also), ref("Error")]}
     content: dict[str, Any] = {"schema": shape}
     if examples:
         content["examples"] = {key: {"value": value} for key, value in examples.items()}

@@ -11,8 +11,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from lidbook.errors import LidbookError
+from lidbook_api.access.scopes import Scope
+from lidbook_api.core import access_of, sessions_of
 from lidbook_api.errors import known, refusal, unforeseen
 from lidbook_api.parameters import Parameter, Schema
+from lidbook_api.services import services_of
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -24,22 +27,9 @@ class DirectRoute(APIRoute):
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The endpoint itself, its errors answered."""
-        endpoint: Endpoint = self.endpoint
-
-        async def serve(request: Request) -> Response:
-            try:
-                return await endpoint(request)
-            except LidbookError as error:
-                return known(request, error)
-            except ClientDisconnect:
-                return refusal(400, "The client went away", "invalid_request")
-            except Exception as error:
-                log = structlog.stdlib.get_logger("lidbook.api")
-                log.exception("fault", method=request.method, path=request.url.path)
-                return unforeseen(request, error)
-
-        return serve
+        """The endpoint itself."""
+        endpoint: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
+        return endpoint
 
 
 class Fault:
@@ -74,7 +64,7 @@ class Operation:
     body_example: JsonValue = None
     status: int = 200
     answer: Schema | None = None
-    """Schema of a JSON answer; None when the body is empty."""
+    """Schema of a JSON answer; None when the body is empty, or of the types in `media` alone."""
     example: JsonValue = None
     extra_responses: Mapping[str, Schema] = field(default_factory=dict)
     media: Mapping[str, Schema] = field(default_factory=dict)
@@ -87,8 +77,47 @@ class Operation:
     deprecated: bool = False
     busy: bool = False
     """Whether its path is tried before those of others: every path that is tried and does not fit costs time."""
-    public: bool = False
-    """Whether it is served without a key."""
+    scope: Scope = field(kw_only=True)
+    """What it asks of the key."""
+
+    @property
+    def operation_id(self) -> str:
+        """Its name in the OpenAPI document and in the audit log."""
+        return self.name or self.endpoint.__name__
+
+    @property
+    def public(self) -> bool:
+        """Whether it is served without a key."""
+        return self.scope is Scope.PUBLIC
+
+
+def served(operation: Operation) -> Endpoint:
+    """The operation's endpoint behind its scope, its errors answered, changes and refusals in the audit log."""
+    endpoint, scope, action = operation.endpoint, operation.scope, operation.operation_id
+    changes = operation.method != "GET"
+
+    async def serve(request: Request) -> Response:
+        access = access_of(request)
+        try:
+            if not access.is_admin:
+                session = request.scope["path_params"].get("session")
+                if session is not None:
+                    sessions_of(request).admit(session)
+                access.require(scope)
+            response = await endpoint(request)
+        except LidbookError as error:
+            response = known(request, error)
+        except ClientDisconnect:
+            response = refusal(400, "The client went away", "invalid_request")
+        except Exception as error:
+            log = structlog.stdlib.get_logger("lidbook.api")
+            log.exception("fault", method=request.method, path=request.url.path)
+            response = unforeseen(request, error)
+        if changes or response.status_code == 403:
+            await services_of(request).audit.record(request, access.key_id, action, response)
+        return response
+
+    return serve
 
 
 def ref(name: str) -> Schema:

@@ -65,10 +65,12 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """A number of things, 0 or more."""
+    """A number of things, 0 or more unless `least` says otherwise."""
 
     name: str
     description: str
+    least: int = 0
+    most: int | None = None
 
     def read(self, query: Query, faults: Faults) -> int | None:
         """The value; None when the parameter is absent or blank."""
@@ -76,9 +78,8 @@ class Count:
         if value is None or value == "":
             return None
         if isinstance(value, str):
-            if value.isdigit() and value.isascii() and len(value) < 16:
-                return int(value)
-            return self._unusual(value, faults)
+            plain = value.isdigit() and value.isascii() and len(value) < 16
+            return self._bounded(int(value) if plain else self._unusual(value, faults), faults)
         faults.append(f"{self.name} must be a number conforming to the specified constraints")
         return None
 
@@ -86,17 +87,29 @@ class Count:
         number = _number(text)
         if number is None:
             faults.append(f"{self.name} must be a number conforming to the specified constraints")
-        elif number < 0:
-            faults.append(f"{self.name} must not be less than 0")
+        elif number < self.least:
+            faults.append(f"{self.name} must not be less than {self.least}")
         elif number != int(number):
             faults.append(f"{self.name} must be an integer number")
         else:
             return min(int(number), MAX_COUNT)
         return None
 
+    def _bounded(self, number: int | None, faults: Faults) -> int | None:
+        if number is None:
+            return None
+        if number < self.least:
+            faults.append(f"{self.name} must not be less than {self.least}")
+        elif self.most is not None and number > self.most:
+            faults.append(f"{self.name} must not be greater than {self.most}")
+        else:
+            return number
+        return None
+
     def document(self) -> Schema:
         """Its entry in the OpenAPI document."""
-        return _entry(self.name, self.description, {"type": "integer", "minimum": 0})
+        schema: Schema = {"type": "integer", "minimum": self.least}
+        return _entry(self.name, self.description, schema if self.most is None else schema | {"maximum": self.most})
 
 
 @dataclass(frozen=True, slots=True)

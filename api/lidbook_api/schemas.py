@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from lidbook.session_config import SessionConfig
 from lidbook.values import SessionStatus, StatusReason
+from lidbook_api import access_schemas, webhook_schemas
 from lidbook_api.server_schemas import (
     EngineDetails,
     EngineInfo,
@@ -20,6 +21,8 @@ from lidbook_api.server_schemas import (
     Health,
     Pong,
     ServerStatus,
+    ServerStop,
+    ServerStopRequest,
     SessionError,
     Shape,
     UnauthorizedError,
@@ -254,6 +257,7 @@ ASKED: Final = (
     SessionStartRequest,
     SessionStopRequest,
     SessionLogoutRequest,
+    ServerStopRequest,
 )
 """Bodies of requests."""
 
@@ -280,6 +284,7 @@ ANSWERED: Final = (
     ProfilePicture,
     Result,
     ServerStatus,
+    ServerStop,
     SessionError,
     SessionInfo,
     UnauthorizedError,
@@ -289,8 +294,16 @@ ANSWERED: Final = (
 
 def component_schemas() -> dict[str, JsonValue]:
     """All of them as JSON Schema, by name."""
+    shapes: tuple[type[BaseModel], ...] = (
+        *ASKED,
+        *ANSWERED,
+        *access_schemas.ASKED,
+        *access_schemas.ANSWERED,
+        *webhook_schemas.ASKED,
+        *webhook_schemas.ANSWERED,
+    )
     models: list[tuple[type[BaseModel], Literal["validation", "serialization"]]] = [
-        (model, "validation") for model in (*ASKED, *ANSWERED)
+        (model, "validation") for model in shapes
     ]
     _, schema = models_json_schema(models, by_alias=True, ref_template="#/components/schemas/{model}")
     definitions: dict[str, JsonValue] = schema["$defs"]

@@ -27,7 +27,7 @@ class Pong(Shape):
 class Health(Shape):
     """What is up, under `info`; what is not, under `error`; both under `details`."""
 
-    status: Literal["ok", "error"]
+    status: Literal["ok", "error", "shutting_down"]
     info: dict[str, dict[str, JsonValue]]
     error: dict[str, dict[str, JsonValue]]
     details: dict[str, dict[str, JsonValue]]
@@ -56,6 +56,18 @@ class ServerStatus(Shape):
     start_timestamp: int = Field(examples=[1723788847247])
     uptime: int = Field(examples=[3600000])
     worker: Worker
+
+
+class ServerStopRequest(Shape):
+    """How to stop."""
+
+    force: bool = Field(default=False, description="Without waiting for the requests under way.")
+
+
+class ServerStop(Shape):
+    """It is going to."""
+
+    stopping: Literal[True]
 
 
 class Distribution(Shape):

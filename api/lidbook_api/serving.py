@@ -6,6 +6,7 @@ Everything that can be wrong is found out before anything is started, and said i
 import asyncio
 import contextlib
 import os
+import shlex
 import signal
 import socket
 import sqlite3
@@ -26,15 +27,23 @@ from lidbook.app import CoreSettings, Lidbook
 from lidbook.errors import LidbookError
 from lidbook.registry import EngineRegistry
 from lidbook.sessions.sessions import DEFAULT_ENGINE
+from lidbook_api.access.key_text import PREFIX, WeakKey
+from lidbook_api.access.local import has_admin_key
 from lidbook_api.app import create_app
 from lidbook_api.first_session import DEFAULT, WorldWanted, describe_sessions, prepare_sessions, read_world
-from lidbook_api.keys import PREFIX, WeakKey
-from lidbook_api.settings import KEY_VARIABLES, PLAIN_KEY_VARIABLE, ServerSettings, explain
+from lidbook_api.gate import is_loopback
+from lidbook_api.settings import KEY_VARIABLES, PLAIN_KEY_VARIABLE, ServerSettings, explain, variables
+from lidbook_api.stopping import Stopping
+from lidbook_api.terminal_qr import ShownCodes
+from lidbook_api.variables import refusals, remarks
 
 DRAIN_SECONDS: Final = 15
 """How long running requests may take after the server was asked to stop."""
 
 BACKLOG: Final = 2048
+
+MESSAGE_BYTES: Final = 64 * 1024
+"""Longest message that a client may send over a websocket. None of them means anything."""
 
 
 class CannotServe(Exception):
@@ -55,7 +64,9 @@ class Wanted:
 def run(wanted: Wanted) -> int:
     """Serve until told to stop. Returns the process's exit code."""
     try:
+        _check_variables()
         settings = settings_from(wanted.settings)
+        _check_locked(settings)
         engines = EngineRegistry.load()
         engine = engines.get(settings.default_engine or DEFAULT_ENGINE)
         world = WorldWanted.of(wanted.world, wanted.people, wanted.seed, wanted.region, engine)
@@ -66,7 +77,9 @@ def run(wanted: Wanted) -> int:
     except (CannotServe, WeakKey, LidbookError) as error:
         _complain(str(error))
         return 2
-    logs.configure(settings.log_level, json=settings.log_format == "json")
+    logs.configure(settings.level, json=settings.log_format == "json")
+    for line in remarks(os.environ, variables()):
+        structlog.stdlib.get_logger("lidbook.api").warning(line)
     with contextlib.closing(listening), asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_serve(settings, engines, world, listening))
 
@@ -74,7 +87,16 @@ def run(wanted: Wanted) -> int:
 async def _serve(
     settings: ServerSettings, engines: EngineRegistry, world: WorldWanted, listening: socket.socket
 ) -> int:
-    core = CoreSettings(settings.data_dir, settings.default_engine, settings.network)
+    core = CoreSettings(
+        settings.data_dir,
+        settings.default_engine,
+        settings.network,
+        client=settings.client,
+        at_boot=settings.at_boot,
+        boot_delay=settings.auto_start_delay,
+        webhooks=settings.webhooks,
+        log_days=settings.log_days,
+    )
     with _asked_to_stop() as stop:
         try:
             lidbook = await Lidbook.open(core, engines=engines)
@@ -85,15 +107,18 @@ async def _serve(
             _complain(f"cannot open {settings.data_dir}: {error}")
             return 1
         try:
+            app = create_app(lidbook, settings)  # before any session comes up: it counts what they do
+            _draw_codes(lidbook, settings)
             changed = await prepare_sessions(lidbook, world, settings.start_sessions)
 
             async def announce() -> None:
                 lidbook.hooks.tell_server_started(_url(listening), settings.data_dir)
                 sessions = await describe_sessions(lidbook)
-                lines = (*_where(settings, listening), *changed, *sessions, *_try_it(lidbook, settings, listening))
+                locked: bool = app.state.services.keys.locked
+                lines = (*_where(settings, listening), *changed, *sessions, *_try_it(lidbook, listening, locked=locked))
                 _say("\n".join(lines))
 
-            server = _Server(create_app(lidbook, settings), announce)
+            server = _Server(configured(app, settings), announce, app.state.services.stopping)
             stop.ends(server)
             await server.serve(sockets=[listening])
         except LidbookError as error:
@@ -105,21 +130,34 @@ async def _serve(
     return 0
 
 
+def configured(app: FastAPI, settings: ServerSettings) -> uvicorn.Config:
+    """How uvicorn serves the app. Its own log is kept to warnings: the rest names URLs, and those may hold a key."""
+    return uvicorn.Config(
+        app,
+        lifespan="on",
+        ws="lidbook_api.websocket.protocol:WebSocketProtocol",
+        ws_max_size=MESSAGE_BYTES,
+        ws_ping_interval=settings.ws_ping_seconds,
+        ws_ping_timeout=settings.ws_ping_seconds,
+        ws_per_message_deflate=False,
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        backlog=BACKLOG,
+    )
+
+
 class _Server(uvicorn.Server):
     """uvicorn, with something to say once requests are answered."""
 
-    def __init__(self, app: FastAPI, announce: Callable[[], Coroutine[None, None, None]]) -> None:
-        config = uvicorn.Config(
-            app,
-            lifespan="off",
-            ws="none",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            timeout_graceful_shutdown=DRAIN_SECONDS,
-            backlog=BACKLOG,
-        )
+    def __init__(
+        self, config: uvicorn.Config, announce: Callable[[], Coroutine[None, None, None]], stopping: Stopping
+    ) -> None:
         super().__init__(config)
+        stopping.ends(self.end)
+        self._stopping = stopping
         self._announce = announce
         self._announcing: asyncio.Task[None] | None = None
 
@@ -135,6 +173,22 @@ class _Server(uvicorn.Server):
             self._announcing.cancel()
             await asyncio.gather(self._announcing, return_exceptions=True)
         await super().shutdown(sockets=sockets)
+        if self.force_exit:  # uvicorn leaves it at that; what runs beside the requests must end before the core does
+            for task in self.server_state.tasks:
+                task.cancel()
+            await self.lifespan.shutdown()
+
+    def end(self, force: bool) -> None:
+        """End after the requests under way, or at once."""
+        self.should_exit = True
+        if force:
+            self.force_exit = True
+            self.config.timeout_graceful_shutdown = 1  # from Python 3.12 on, a closed server waits for its connections
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Take a signal: the first one ends the server, the second one at once."""
+        self.end(self.should_exit)
+        self._stopping.begin()
 
 
 def _report(announcing: asyncio.Task[None]) -> None:
@@ -174,12 +228,46 @@ def _asked_to_stop() -> Iterator[_Stop]:
             signal.signal(number, handler)
 
 
+def _check_variables() -> None:
+    """Raise `CannotServe` for what must not be passed over in silence."""
+    refused = list(refusals(os.environ))
+    if refused:
+        raise CannotServe("\n".join(refused))
+
+
+def _draw_codes(lidbook: Lidbook, settings: ServerSettings) -> None:
+    """Have QR codes drawn, if somebody sees them: a code links whoever scans it, and is nothing for a log."""
+    if not settings.print_qr:
+        return
+    if sys.stdout.isatty():
+        lidbook.hooks.register(ShownCodes(lidbook.sessions.find, sys.stdout), "lidbook_api.terminal_qr")
+    else:
+        log = structlog.stdlib.get_logger("lidbook.api")
+        log.warning("QR codes are drawn on a terminal only: see them with  lidbook sessions qr NAME")
+
+
 def settings_from(given: Mapping[str, object]) -> ServerSettings:
     """What is given, and the environment for the rest. Raises `CannotServe`."""
     try:
         return ServerSettings.model_validate(given)
     except ValidationError as error:
         raise CannotServe(explain(error)) from error
+
+
+def _check_locked(settings: ServerSettings) -> None:
+    """Raise `CannotServe` where others would reach a server that asks for no key, or has none that opens it."""
+    if is_loopback(settings.host) or settings.key() is not None:
+        return
+    try:
+        if has_admin_key(settings.data_dir):
+            return
+    except sqlite3.Error as error:
+        raise CannotServe(f"cannot read the keys in {settings.data_dir}: {error}") from error
+    raise CannotServe(
+        f"{settings.host} can be reached by others, so an API key is needed: make one with  lidbook keys create "
+        f"--admin --local --data-dir {shlex.quote(str(settings.data_dir))}  or set LIDBOOK_API_KEY, for instance with  "
+        "export LIDBOOK_API_KEY=$(openssl rand -hex 16)  or stay on --host 127.0.0.1"
+    )
 
 
 def _make_data_dir(data_dir: Path) -> None:
@@ -231,17 +319,20 @@ def _url(listening: socket.socket) -> str:
 def _where(settings: ServerSettings, listening: socket.socket) -> Iterator[str]:
     url = _url(listening)
     yield f"Lidbook {__version__} listens on {url}"
-    yield f"  Swagger UI  {url}/"
+    if settings.public_url is not None:
+        yield f"  clients     {settings.public_url}"
+    if settings.swagger_enabled:
+        yield f"  Swagger UI  {url}/"
     yield f"  data dir    {settings.data_dir}"
     for pattern in settings.patterns:
         yield f"  ignored     '{pattern}' in {KEY_VARIABLES[1]}_EXCLUDE_PATH: name whole paths, such as health"
 
 
-def _try_it(lidbook: Lidbook, settings: ServerSettings, listening: socket.socket) -> Iterator[str]:
+def _try_it(lidbook: Lidbook, listening: socket.socket, *, locked: bool) -> Iterator[str]:
     names = [session.name for session in lidbook.sessions.all()]
     if not names:
         return
-    key = f' -H "X-Api-Key: {_key_in_the_environment()}"' if settings.key() is not None else ""
+    key = f' -H "X-Api-Key: {_key_in_the_environment()}"' if locked else ""
     name = DEFAULT if DEFAULT in names else names[0]
     yield f"  try         curl -s{key} '{_url(listening)}/api/contacts/all?session={name}&limit=3'"
 

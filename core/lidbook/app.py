@@ -2,23 +2,26 @@
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 import orjson
 import structlog
 
+from lidbook.changelog.retention import keep_pruned
 from lidbook.clock import now_ms
 from lidbook.data_dir import DataDirLock, database_path
 from lidbook.directory.database import Database
-from lidbook.engine import Network
+from lidbook.engine import ClientConfig, Network
 from lidbook.errors import InvalidConfig
 from lidbook.hooks import Hooks
 from lidbook.registry import EngineRegistry
+from lidbook.session_config import WebhookConfig
 from lidbook.sessions.live import DEADLINE
-from lidbook.sessions.session import Surroundings
 from lidbook.sessions.sessions import Sessions
+from lidbook.sessions.supervisor import Delays
+from lidbook.sessions.surroundings import AtBoot, Surroundings
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,18 @@ class CoreSettings:
     """Multiplies every budget of live calls; 0 takes them away."""
     deadline: float = DEADLINE
     """Seconds after which a live call is an error."""
+    webhooks: tuple[WebhookConfig, ...] = ()
+    """The server's own webhooks, which hear of every session."""
+    log_days: float = 7.0
+    """Days for which the log of changes is kept: how long a reader may stay away without missing any; 0 is for ever."""
+    client: ClientConfig = field(default_factory=ClientConfig)
+    """How sessions appear, and get out, that do not say so themselves."""
+    at_boot: AtBoot = AtBoot.WANTED
+    """Which sessions are started when the server is."""
+    boot_delay: float = 0.0
+    """Seconds until they are."""
+    delays: Delays = field(default_factory=Delays)
+    """Between attempts to start a session whose engine fails."""
 
 
 class Lidbook:
@@ -49,13 +64,15 @@ class Lidbook:
         database: Database,
         lock: DataDirLock,
         sessions: Sessions,
+        pruning: "asyncio.Task[None]",
     ) -> None:
         self.settings = settings
         self.engines = engines
         self.hooks = hooks
         self.sessions = sessions
-        self._database = database
+        self.database = database
         self._lock = lock
+        self._pruning = pruning
 
     @classmethod
     async def open(
@@ -82,6 +99,11 @@ class Lidbook:
                 monotonic=time.monotonic,
                 budget_factor=settings.budget_factor,
                 deadline=settings.deadline,
+                webhooks=settings.webhooks,
+                client=settings.client,
+                at_boot=settings.at_boot,
+                boot_delay=settings.boot_delay,
+                delays=settings.delays,
                 log=structlog.stdlib.get_logger("lidbook.core"),
             )
             sessions = Sessions(around, engines, settings.default_engine, settings.ready_timeout)
@@ -91,14 +113,22 @@ class Lidbook:
                 database.close()
             lock.release()
             raise
-        return cls(settings, engines, hooks, database, lock, sessions)
+        pruning = asyncio.create_task(keep_pruned(database, settings.log_days, around.clock, around.log))
+        return cls(settings, engines, hooks, database, lock, sessions, pruning)
+
+    def instance(self) -> str:
+        """What tells this database from any other."""
+        row = self.database.reader.execute("SELECT id FROM instance").fetchone()
+        return str(row[0])
 
     async def close(self) -> None:
         """Stop every session, finish every write, let go of the data dir. What was wanted running stays wanted."""
+        self._pruning.cancel()
+        await asyncio.wait([self._pruning])
         try:
             await self.sessions.close()
         finally:
-            await asyncio.to_thread(self._database.close)
+            await asyncio.to_thread(self.database.close)
             self._lock.release()
 
 

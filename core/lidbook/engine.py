@@ -50,6 +50,9 @@ class EngineSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    local_files: ClassVar[frozenset[str]] = frozenset()
+    """Names of settings that name a file of the server's machine: a session key may not change them."""
+
 
 @dataclass(frozen=True, slots=True)
 class RuntimeStatus:
@@ -330,6 +333,10 @@ class Engine(abc.ABC):
     def open(self, context: SessionContext) -> EngineSession:
         """A session, not yet started."""
         return self.session(context)
+
+    def processes(self) -> Mapping[str, int]:
+        """The child processes that run for this engine now: a name that stays the same -> process id."""
+        return {}
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -15,6 +15,7 @@ import pluggy
 import structlog
 
 from lidbook import hookspecs
+from lidbook.capabilities import Capability
 from lidbook.hookspecs import Change
 from lidbook.values import SessionStatus, StatusReason
 
@@ -83,6 +84,25 @@ class Hooks:
     def tell_session_changed(self, session: str, status: SessionStatus, reason: StatusReason | None) -> None:
         """See `hookspecs.lidbook_session_changed`."""
         self._tell("lidbook_session_changed", {"session": session, "status": status, "reason": reason})
+
+    def tell_session_configured(self, session: str) -> None:
+        """See `hookspecs.lidbook_session_configured`."""
+        self._tell("lidbook_session_configured", {"session": session})
+
+    def tell_session_deleted(self, session: str) -> None:
+        """See `hookspecs.lidbook_session_deleted`."""
+        self._tell("lidbook_session_deleted", {"session": session})
+
+    def tell_facts_taken(self, session: str, engine: str, facts: int) -> None:
+        """See `hookspecs.lidbook_facts_taken`."""
+        self._tell("lidbook_facts_taken", {"session": session, "engine": engine, "facts": facts})
+
+    def tell_live_call_ended(
+        self, session: str, engine: str, capability: Capability, seconds: float, error: str | None
+    ) -> None:
+        """See `hookspecs.lidbook_live_call_ended`."""
+        values = {"session": session, "engine": engine, "capability": capability, "seconds": seconds, "error": error}
+        self._tell("lidbook_live_call_ended", values)
 
     def tell_changes_committed(self, session: str, changes: Sequence[Change]) -> None:
         """See `hookspecs.lidbook_changes_committed`. An empty batch is not told."""

@@ -6,14 +6,16 @@ called one plugin after another while the server waits: hand real work to a queu
 logged with its name, and nobody else notices.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 import pluggy
+from pydantic import JsonValue
 
+from lidbook.capabilities import Capability
 from lidbook.values import SessionStatus, StatusReason
 
 PROJECT: Final = "lidbook"
@@ -46,6 +48,8 @@ class ChangeKind(StrEnum):
     """The LID `subject` no longer belongs to the phone number `other`."""
     GROUP_REFRESHED = "group.refreshed"
     """A group's subject, description or participants changed."""
+    SESSION_STATUS = "session.status"
+    """The session went into another status, or shows another QR code; `data` has the status, as clients get it."""
     CONTACTS_SYNCED = "contacts.synced"
     """The first sync is complete; stands for all of its changes, which are not told one by one."""
 
@@ -60,11 +64,14 @@ class Change:
     """Milliseconds since 1970."""
     kind: ChangeKind
     subject: str
-    """Public id of what changed: `…@c.us`, `…@lid` or `…@g.us`; the session's name for `contacts.synced`."""
+    """Public id of what changed: `…@c.us`, `…@lid` or `…@g.us`; the session's name for `contacts.synced` and
+    `session.status`."""
     fields: tuple[str, ...] = ()
     """Names of the keys whose values changed."""
     other: str | None = None
     """The second id, where two are involved."""
+    data: Mapping[str, JsonValue] | None = None
+    """What else there is to say, as JSON values: see the kinds."""
 
 
 @hookspec
@@ -80,6 +87,28 @@ def lidbook_server_stopping() -> None:
 @hookspec
 def lidbook_session_changed(session: str, status: SessionStatus, reason: StatusReason | None) -> None:
     """A session went into another status, or has another reason for the one it is in."""
+
+
+@hookspec
+def lidbook_session_configured(session: str) -> None:
+    """A session was made, or its config was replaced; what was changed is on disk."""
+
+
+@hookspec
+def lidbook_session_deleted(session: str) -> None:
+    """A session is gone, with everything that was known through it."""
+
+
+@hookspec
+def lidbook_facts_taken(session: str, engine: str, facts: int) -> None:
+    """So many facts of an engine were taken into a session's directory, and are on disk."""
+
+
+@hookspec
+def lidbook_live_call_ended(
+    session: str, engine: str, capability: Capability, seconds: float, error: str | None
+) -> None:
+    """A call that reached the engine ended after so long, well or with an error of that code."""
 
 
 @hookspec

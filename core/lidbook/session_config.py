@@ -5,15 +5,17 @@ when a value is read, and never written back.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from lidbook import webhook_rules
 from lidbook.engine import ClientConfig, Proxy
 from lidbook.errors import InvalidConfig
+
+T = TypeVar("T")
 
 WAHA_EVENTS: Final = (
     "session.status",
@@ -64,10 +66,11 @@ LIDBOOK_EVENTS: Final = (
 )
 """Events beyond WAHA's, asked for by name or by their wildcard."""
 
-EVENT_WILDCARDS: Final = ("*", "contact.*", "lid.*")
+EVENT_WILDCARDS: Final = ("*", "contact.*", "lid.*", "group.*")
 """`*` means WAHA's own set."""
 
-_EVENTS: Final = (*WAHA_EVENTS, *LIDBOOK_EVENTS, *EVENT_WILDCARDS)
+EVENTS: Final = (*WAHA_EVENTS, *LIDBOOK_EVENTS, *EVENT_WILDCARDS)
+"""Whatever a webhook can ask for."""
 
 _STRING: Final = "must be a string"
 _BOOLEAN: Final = "must be a boolean value"
@@ -111,21 +114,37 @@ def _blank_is_none(value: object) -> object:
 
 
 def _known_event(value: str) -> str:
-    if value not in _EVENTS:
-        raise PydanticCustomError("config", "must be one of the following values: " + ", ".join(_EVENTS))
+    if value not in EVENTS:
+        raise PydanticCustomError("config", "must be one of the following values: " + ", ".join(EVENTS))
     return value
 
 
 def _http_url(value: object) -> object:
-    if isinstance(value, str):
-        try:
-            parts = urlsplit(value)
-            valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            valid = False
-        if valid and not any(c.isspace() for c in value):
-            return value
-    raise PydanticCustomError("config", _URL)
+    fault = webhook_rules.url_fault(value) if isinstance(value, str) else _URL
+    return _unless(fault, value)
+
+
+def _header_name(value: str) -> str:
+    return _unless(webhook_rules.header_name_fault(value), value)
+
+
+def _header_value(value: str) -> str:
+    return _unless(webhook_rules.header_value_fault(value), value)
+
+
+def _headers(value: "list[CustomHeader] | None") -> "list[CustomHeader] | None":
+    return _unless(webhook_rules.headers_fault([(header.name, header.value) for header in value or ()]), value)
+
+
+def _few_webhooks(value: "list[WebhookConfig] | None") -> "list[WebhookConfig] | None":
+    most = webhook_rules.MAX_WEBHOOKS
+    return _unless(f"must contain no more than {most} elements" if len(value or ()) > most else None, value)
+
+
+def _unless(fault: str | None, value: T) -> T:
+    if fault is not None:
+        raise PydanticCustomError("config", "{fault}", {"fault": fault})
+    return value
 
 
 def _host_and_port(value: str) -> str:
@@ -220,8 +239,8 @@ class RetriesConfiguration(_Part):
 class CustomHeader(_Part):
     """One header sent with a webhook."""
 
-    name: str
-    value: str
+    name: Annotated[str, AfterValidator(_header_name)]
+    value: Annotated[str, AfterValidator(_header_value)]
 
 
 class WebhookConfig(_Part):
@@ -231,7 +250,7 @@ class WebhookConfig(_Part):
     events: list[Annotated[str, AfterValidator(_known_event)]] = Field(examples=[["session.status", "lid.resolved"]])
     hmac: HmacConfiguration | None = None
     retries: RetriesConfiguration | None = None
-    custom_headers: list[CustomHeader] | None = None
+    custom_headers: Annotated[list[CustomHeader] | None, AfterValidator(_headers)] = None
 
 
 class SessionConfig(_Part):
@@ -260,7 +279,7 @@ class SessionConfig(_Part):
     noweb: NowebConfig | None = None
     gows: GowsConfig | None = None
     webjs: WebjsConfig | None = None
-    webhooks: list[WebhookConfig] | None = None
+    webhooks: Annotated[list[WebhookConfig] | None, AfterValidator(_few_webhooks)] = None
 
     @classmethod
     def parse(cls, raw: object) -> Self:
@@ -281,13 +300,13 @@ class SessionConfig(_Part):
         document: dict[str, JsonValue] = self.model_dump(mode="json", by_alias=True, exclude_unset=True)
         return document
 
-    def client_config(self) -> ClientConfig:
-        """The part that every engine honours."""
-        proxy = self.proxy
+    def client_config(self, server: ClientConfig | None = None) -> ClientConfig:
+        """The part that every engine honours; what the session does not say is as the `server` has it."""
+        proxy, around = self.proxy, server or ClientConfig()
         return ClientConfig(
-            proxy=Proxy(proxy.server, proxy.username, proxy.password) if proxy else None,
-            device_name=self.client.device_name if self.client else None,
-            browser_name=self.client.browser_name if self.client else None,
+            proxy=Proxy(proxy.server, proxy.username, proxy.password) if proxy else around.proxy,
+            device_name=(self.client.device_name if self.client else None) or around.device_name,
+            browser_name=(self.client.browser_name if self.client else None) or around.browser_name,
             mark_online=self.mark_online,
         )
 

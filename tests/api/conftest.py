@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from .programs import environment, run, start  # noqa: F401 - fixtures
 from .served import Served, serve
 
 Serve = Callable[..., AbstractAsyncContextManager[Served]]

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import httpx
 import uvicorn
+from fastapi import FastAPI
 
 from lidbook.app import CoreSettings, Lidbook
 from lidbook.capabilities import Capability, Feed, absent
@@ -20,6 +21,7 @@ from lidbook.sessions.session import Session
 from lidbook.values import SessionStatus
 from lidbook.world.conditions import Condition, Conditions, Kind
 from lidbook_api.app import create_app
+from lidbook_api.serving import configured
 from lidbook_api.settings import ServerSettings
 from lidbook_sandbox.engine import SandboxEngine, conditions_folder
 
@@ -56,6 +58,7 @@ class Served:
     url: str
     lidbook: Lidbook
     client: httpx.AsyncClient
+    app: FastAPI
 
     def conditions(self, account: str = ME) -> Conditions:
         """What goes wrong for an account of the sandbox."""
@@ -103,10 +106,12 @@ async def serve(data_dir: Path, *, settings: ServerSettings | None = None) -> As
     """A server with a WORKING session `default` on the demo world."""
     settings = settings or ServerSettings.model_construct()
     engines = EngineRegistry.of(SandboxEngine, PoorEngine)
-    lidbook = await Lidbook.open(CoreSettings(data_dir, ready_timeout=0.3, deadline=1), engines=engines)
-    config = uvicorn.Config(
-        create_app(lidbook, settings), port=0, lifespan="off", ws="none", access_log=False, log_config=None
+    lidbook = await Lidbook.open(
+        CoreSettings(data_dir, ready_timeout=0.3, deadline=1, webhooks=settings.webhooks), engines=engines
     )
+    app = create_app(lidbook, settings)
+    config = configured(app, settings)
+    config.port = 0
     server = _Server(config)
     serving = asyncio.create_task(server._serve())
     try:
@@ -114,8 +119,9 @@ async def serve(data_dir: Path, *, settings: ServerSettings | None = None) -> As
         port = server.servers[0].sockets[0].getsockname()[1]
         url = f"http://127.0.0.1:{port}"
         async with httpx.AsyncClient(base_url=url, timeout=20) as client:
-            served = Served(url, lidbook, client)
-            await lidbook.sessions.create("default", SessionConfig())
+            served = Served(url, lidbook, client, app)
+            if lidbook.sessions.find("default") is None:
+                await lidbook.sessions.create("default", SessionConfig())
             await synced(await lidbook.sessions.usable("default"))
             yield served
     finally:

@@ -8,8 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -17,7 +15,8 @@ import pytest
 
 from lidbook import __version__
 
-LIDBOOK = str(Path(sys.executable).with_name("lidbook"))
+from .programs import LIDBOOK, Run, Running, Start
+
 CARDS = """\
 BEGIN:VCARD
 VERSION:3.0
@@ -39,92 +38,6 @@ FN:Benjamin
 TEL:+447700900123
 END:VCARD
 """
-
-
-@dataclass
-class Running:
-    """A server in a process of its own, and what it printed."""
-
-    process: subprocess.Popen[str]
-    said: str
-
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        found = re.search(r"listens on (\S+)", self.said)
-        assert found, self.said
-        return found[1]
-
-    def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
-        """Send a signal; returns exit code and what is on stderr."""
-        self.process.send_signal(number)
-        _, errors = self.process.communicate(timeout=20)
-        return self.process.returncode, errors
-
-
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    """A user's environment: an empty HOME, and nothing of ours."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("LIDBOOK_", "WAHA_", "WHATSAPP_", "XDG_")) and name != "PORT"
-    }
-    return {**kept, "HOME": str(tmp_path / "home"), "COLUMNS": "100"}
-
-
-@pytest.fixture
-def run(environment: dict[str, str], tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
-    """Runs `lidbook` to its end."""
-
-    def run(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [LIDBOOK, *arguments],
-            env={**environment, **variables},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-
-    return run
-
-
-@pytest.fixture
-def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Running]]:
-    """Starts `lidbook serve` on a free port, and reads what it prints until the line to try."""
-    processes: list[subprocess.Popen[str]] = []
-
-    def start(*arguments: str, **variables: str) -> Running:
-        process = subprocess.Popen(
-            [LIDBOOK, "serve", "--port", "0", *arguments],
-            env={**environment, **variables},
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        processes.append(process)
-        assert process.stdout is not None
-        lines: list[str] = []
-        for line in process.stdout:
-            lines.append(line)
-            if line.lstrip().startswith("try "):
-                break
-        else:
-            pytest.fail(f"it ended: {lines} {process.communicate()}")
-        return Running(process, "".join(lines))
-
-    yield start
-    for process in processes:
-        if process.poll() is None:
-            process.kill()
-        process.communicate(timeout=10)
-
-
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
-Start = Callable[..., Running]
 
 
 def curl(running: Running, **variables: str) -> str:
@@ -199,7 +112,7 @@ def test_a_database_that_is_none_is_told_in_one_line(run: Run, tmp_path: Path) -
     [
         (["--host", "0.0.0.0"], {}, "set LIDBOOK_API_KEY"),
         ([], {"WAHA_API_KEY": "123"}, "known to everybody"),
-        ([], {"WAHA_NO_API_KEY": "perhaps"}, "LIDBOOK_NO_API_KEY"),
+        ([], {"WAHA_NO_API_KEY": "perhaps"}, "WAHA_NO_API_KEY: must be true, false, 1 or 0"),
         (["--engine", "carrier-pigeon"], {}, "Engine 'carrier-pigeon' is not installed; installed: sandbox"),
         (["--world", "nowhere.vcf"], {}, "there is no file "),
         (["--world", "atlantis"], {}, "atlantis"),

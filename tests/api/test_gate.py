@@ -1,15 +1,24 @@
 """Keys, hosts, origins: who is let in."""
 
+import asyncio
 import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 import pytest
 from pydantic import SecretStr
+from starlette.types import Message, Receive, Scope, Send
+from websockets.asyncio.client import connect
 
+from lidbook.directory.database import Database
+from lidbook_api.access.audit import Audit
+from lidbook_api.access.key_text import ApiKey, WeakKey, masked, new_key
+from lidbook_api.access.scopes import ANONYMOUS, ENVIRONMENT, EXCLUDED, NO_KEYS
+from lidbook_api.access.store import KeyStore
 from lidbook_api.app import OPERATIONS
-from lidbook_api.gate import is_loopback
-from lidbook_api.keys import ApiKey, WeakKey
+from lidbook_api.gate import Gate, admit, is_loopback
 from lidbook_api.operation import Operation
 from lidbook_api.settings import ServerSettings
 
@@ -139,7 +148,162 @@ async def test_without_a_key_the_servers_own_page_may_ask(shared: Served) -> Non
     assert "access-control-allow-origin" not in response.headers
 
 
+# websockets
+
+
+async def closed(url: str, **headers: str) -> tuple[int, str]:
+    """Code and reason with which a websocket is closed after its handshake."""
+    async with connect(url, additional_headers=headers) as socket:
+        async with asyncio.timeout(10):
+            await socket.wait_closed()
+        assert socket.close_code is not None
+        return socket.close_code, socket.close_reason or ""
+
+
+def ws(served: Served, query: str = "") -> str:
+    """Where the websocket is."""
+    return f"{served.url.replace('http', 'ws', 1)}/ws{query}"
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "192.168.1.5:3000", "0.0.0.0"])
+async def test_without_a_key_a_rebound_name_opens_no_websocket(shared: Served, host: str) -> None:
+    before = shared.app.state.services.audit.foreign
+    assert await closed(ws(shared), Host=host, Origin=f"http://{host}") == (1008, "Forbidden")
+    assert await closed(ws(shared), Host=host) == (1008, "Forbidden")
+    assert shared.app.state.services.audit.foreign == before + 2
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1", "ws://127.0.0.1"])
+async def test_without_a_key_a_page_of_another_origin_opens_no_websocket(shared: Served, origin: str) -> None:
+    assert await closed(ws(shared), Origin=origin) == (1008, "Forbidden")
+    assert await closed(ws(shared), **{"Sec-Fetch-Site": "cross-site"}) == (1008, "Forbidden")
+
+
+async def test_without_a_key_the_servers_own_page_and_programs_open_a_websocket(shared: Served) -> None:
+    for headers in ({}, {"Origin": shared.url, "Sec-Fetch-Site": "same-origin"}):
+        async with connect(ws(shared), additional_headers=headers) as socket:
+            await (await socket.ping())
+
+
+# what is behind the gate
+
+
+@dataclass
+class Behind:
+    """An app that only remembers what it was asked."""
+
+    scopes: list[Scope] = field(default_factory=list)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scopes.append(scope)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body"})
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[KeyStore]:
+    """Keys of a server that has one in its environment, and no session."""
+    database = Database(tmp_path / "x.sqlite3")
+    yield KeyStore(database, ApiKey.parse(KEY), lambda _: None)
+    database.close()
+
+
+async def passed(store: KeyStore, *, path: str = "/api/sessions", query: str = "", **given: object) -> Scope | None:
+    """The scope of a request as it gets behind the gate; None for one that does not."""
+    behind = Behind()
+    gate = Gate(behind, keys=store, audit=Audit(store._database), open_paths=frozenset({"/opened"}))
+    scope: Scope = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "headers": [],
+        "scheme": "http",
+        "client": None,
+        **given,
+    }
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        assert message
+
+    await gate(scope, receive, send)
+    return behind.scopes[0] if behind.scopes else None
+
+
+@pytest.mark.parametrize(
+    ("query", "kept"),
+    [
+        (f"x-api-key={KEY}", ""),
+        (f"a=1&x-api-key={KEY}&b=%20+&a", "a=1&b=%20+&a"),
+        (f"x-api-key={KEY[:4]}%{ord(KEY[4]):x}{KEY[5:]}&a=x-api-key", "a=x-api-key"),
+    ],
+)
+@pytest.mark.parametrize("header", [[], [(b"x-api-key", KEY.encode())]])
+async def test_nobody_behind_the_gate_sees_the_key_in_the_query(
+    store: KeyStore, query: str, kept: str, header: list[tuple[bytes, bytes]]
+) -> None:
+    for kind in ("http", "websocket"):
+        scope = await passed(store, query=query, headers=header, type=kind)
+        assert scope is not None
+        assert scope["query_string"] == kept.encode()
+        assert scope["lidbook.access"] is ENVIRONMENT
+
+
+async def test_every_request_behind_the_gate_has_its_access(store: KeyStore) -> None:
+    for path, access in (("/ping", ANONYMOUS), ("/", ANONYMOUS), ("/swagger/x.js", ANONYMOUS), ("/opened", EXCLUDED)):
+        scope = await passed(store, path=path)
+        assert scope is not None
+        assert scope["lidbook.access"] is access
+    for path in ("/api", "/api/", "/api/x", "/health", "/health/", "/metrics"):
+        assert await passed(store, path=path) is None
+
+
+async def test_a_websocket_is_routed_without_an_access_when_its_key_is_wrong(store: KeyStore) -> None:
+    for query, headers in (("", []), ("x-api-key=wrong", []), (f"x-api-key={KEY}", [(b"x-api-key", b"wrong")])):
+        scope = await passed(store, type="websocket", path="/ws", query=query, headers=headers)
+        assert scope is not None
+        assert admit(scope) is None
+    for query in (f"X-API-Key={KEY}", f"x-api-key={KEY}&x-api-key=wrong", f"a=1&x-Api-kEy={KEY}"):
+        scope = await passed(store, type="websocket", path="/ws", query=query)
+        assert scope is not None
+        assert admit(scope) is ENVIRONMENT
+        assert b"key" not in scope["query_string"].lower()
+
+
+async def test_a_foreign_page_is_let_nowhere_without_a_key(store: KeyStore) -> None:
+    unlocked = KeyStore(store._database, None, lambda _: None)
+    local = [(b"host", b"localhost:3000")]
+    scope = await passed(unlocked, headers=local, query="x-api-key=any&a=1")
+    assert scope is not None
+    assert (scope["lidbook.access"], scope["query_string"]) == (NO_KEYS, b"a=1")
+    for headers in ([(b"host", b"evil.example")], [*local, (b"origin", b"http://localhost:8080")]):
+        assert await passed(unlocked, headers=headers) is None
+        assert await passed(unlocked, headers=headers, type="websocket", scheme="ws") is None
+
+
 # pieces
+
+
+WAHAS_SAMPLE = (
+    "sha512:98b6d128682e280b74b324ca82a6bae6e8a3f7174e0605bfd52eb9948fad8984"
+    "854ec08f7652f32055c4a9f12b69add4850481d9503a7f2225501671d6124648"
+)
+
+
+@pytest.mark.parametrize("text", [WAHAS_SAMPLE, WAHAS_SAMPLE.upper().replace("SHA", "sha")])
+def test_the_hash_in_wahas_documentation_is_refused(text: str) -> None:
+    with pytest.raises(WeakKey, match="known to everybody"):
+        ApiKey.parse(text)
+
+
+def test_made_keys_differ_and_are_masked() -> None:
+    made = {new_key() for _ in range(1000)}
+    assert len(made) == 1000
+    assert masked("key_1a" + "x" * 28 + "z9") == "key_1a…z9"
 
 
 @pytest.mark.parametrize("key", ["123", "321", "waha", "admin", "0" * 32, "1" * 32])

@@ -12,6 +12,8 @@ from lidbook_api.app import OPERATIONS, create_app
 from lidbook_api.operation import Operation
 from lidbook_api.settings import ServerSettings
 
+from .served import Served
+
 DOCUMENT: dict[str, Any] = create_app(None, ServerSettings.model_construct()).openapi()
 METHODS = {(operation.method.lower(), operation.path) for operation in OPERATIONS}
 IDS = [f"{operation.method} {operation.path}" for operation in OPERATIONS]
@@ -105,7 +107,7 @@ def test_every_answer_is_described_with_its_shape(operation: Operation) -> None:
     responses = described(operation)["responses"]
     success = [status for status in responses if status.startswith("2")]
     assert success == [str(operation.status)]
-    assert ("content" in responses[success[0]]) == (operation.answer is not None)
+    assert ("content" in responses[success[0]]) == (operation.answer is not None or bool(operation.media))
     if not operation.public:
         assert "401" in responses
         assert described(operation)["security"] == [{"api_key": []}]
@@ -143,16 +145,18 @@ def check(operation: Operation, response: httpx.Response) -> None:
     assert response.status_code == operation.status, response.text
     for name in operation.headers:
         assert name in response.headers or name in ("Lidbook-Stale", "Lidbook-Sync")
-    if operation.answer is None:
+    if operation.answer is None and operation.media:
+        assert response.headers["content-type"].partition(";")[0] in operation.media
+    elif operation.answer is None:
         assert response.content == b""
         assert "content-type" not in response.headers
     else:
         assert faults(operation.answer, response.json()) == []
 
 
-WORKING = [operation for operation in OPERATIONS if operation.tag != "Pairing"]
+WORKING = [o for o in OPERATIONS if o.tag not in ("Pairing", "Webhooks")]  # see test_pairing, webhooks/test_routes
 READS = [operation for operation in WORKING if operation.method == "GET"]
-CHANGES = [operation for operation in WORKING if operation.method != "GET"]
+CHANGES = [o for o in WORKING if o.method != "GET" and o.tag != "Keys"]  # of keys see test_keys
 
 
 @pytest.mark.parametrize("operation", READS, ids=[f"{o.method} {o.path}" for o in READS])
@@ -161,8 +165,9 @@ async def test_a_reads_answer_is_as_documented(reader: httpx.AsyncClient, operat
 
 
 @pytest.mark.parametrize("operation", CHANGES, ids=[f"{o.method} {o.path}" for o in CHANGES])
-async def test_a_changes_answer_is_as_documented(client: httpx.AsyncClient, operation: Operation) -> None:
-    check(operation, await call(client, operation))
+async def test_a_changes_answer_is_as_documented(served: Served, operation: Operation) -> None:
+    served.app.state.services.stopping.ends(lambda _: None)  # asking the server to stop is answered, and no more
+    check(operation, await call(served.client, operation))
 
 
 async def test_error_bodies_satisfy_their_shapes(reader: httpx.AsyncClient) -> None:

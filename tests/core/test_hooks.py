@@ -13,8 +13,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from lidbook import hookspecs
+from lidbook.capabilities import Capability
 from lidbook.hooks import Hooks
 from lidbook.hookspecs import Change, ChangeKind, hookimpl
+from lidbook.session_config import LIDBOOK_EVENTS, WAHA_EVENTS
 from lidbook.values import SessionStatus, StatusReason
 
 CHANGE = Change(7, 1_700_000_000_000, ChangeKind.LID_RESOLVED, "100000000000001@lid", other="491712345678@c.us")
@@ -40,6 +42,24 @@ class Listener:
     @hookimpl
     def lidbook_session_changed(self, session: str, status: SessionStatus, reason: StatusReason | None) -> None:
         self.told.append(("session", session, status, reason))
+
+    @hookimpl
+    def lidbook_session_configured(self, session: str) -> None:
+        self.told.append(("configured", session))
+
+    @hookimpl
+    def lidbook_session_deleted(self, session: str) -> None:
+        self.told.append(("deleted", session))
+
+    @hookimpl
+    def lidbook_facts_taken(self, session: str, engine: str, facts: int) -> None:
+        self.told.append(("facts", session, engine, facts))
+
+    @hookimpl
+    def lidbook_live_call_ended(
+        self, session: str, engine: str, capability: Capability, seconds: float, error: str | None
+    ) -> None:
+        self.told.append(("call", session, engine, capability, seconds, error))
 
     @hookimpl
     def lidbook_changes_committed(self, session: str, changes: Sequence[Change]) -> None:
@@ -70,14 +90,22 @@ def test_a_listener_is_told_everything_in_order() -> None:
     hooks.register(listener, "listener")
 
     hooks.tell_server_started("http://127.0.0.1:3000", Path("/data"))
+    hooks.tell_session_configured("default")
     hooks.tell_session_changed("default", SessionStatus.FAILED, StatusReason.BANNED)
+    hooks.tell_facts_taken("default", "sandbox", 4000)
+    hooks.tell_live_call_ended("default", "sandbox", Capability.CONTACTS_CHECK, 0.25, "engine_timeout")
     hooks.tell_changes_committed("default", [CHANGE])
+    hooks.tell_session_deleted("default")
     hooks.tell_server_stopping()
 
     assert listener.told == [
         ("started", "http://127.0.0.1:3000", Path("/data")),
+        ("configured", "default"),
         ("session", "default", SessionStatus.FAILED, StatusReason.BANNED),
+        ("facts", "default", "sandbox", 4000),
+        ("call", "default", "sandbox", Capability.CONTACTS_CHECK, 0.25, "engine_timeout"),
         ("changes", "default", (CHANGE,)),
+        ("deleted", "default"),
         ("stopping",),
     ]
 
@@ -278,6 +306,11 @@ def test_a_hook_is_one_function_and_one_sentence_and_has_its_tell(spec: Callable
     assert list(inspect.signature(tell).parameters)[1:] == list(inspect.signature(spec).parameters)
 
 
+def test_the_listener_of_this_file_listens_to_everything() -> None:
+    assert {spec.__name__ for spec in SPECS} == {name for name in vars(Listener) if name.startswith("lidbook_")}
+
+
 def test_change_kinds_are_the_names_of_events() -> None:
-    assert {kind.value.partition(".")[0] for kind in ChangeKind} == {"contact", "contacts", "lid", "group"}
+    assert {kind.value for kind in ChangeKind} == {*LIDBOOK_EVENTS, "session.status"}
+    assert "session.status" in WAHA_EVENTS
     assert ChangeKind("lid.resolved") is CHANGE.kind

@@ -5,7 +5,7 @@ import pytest
 
 from lidbook.engine import ClientConfig, Proxy
 from lidbook.errors import InvalidConfig
-from lidbook.session_config import LIDBOOK_EVENTS, WAHA_EVENTS, SessionConfig
+from lidbook.session_config import EVENT_WILDCARDS, LIDBOOK_EVENTS, WAHA_EVENTS, SessionConfig
 
 FULL: dict[str, object] = {
     "engine": "NOWEB",
@@ -71,9 +71,14 @@ def test_wahas_own_mark_online_is_stored_but_does_not_silence_the_phone() -> Non
     assert config.client_config().mark_online is False
 
 
-@pytest.mark.parametrize("event", [*WAHA_EVENTS, *LIDBOOK_EVENTS])
+@pytest.mark.parametrize("event", [*WAHA_EVENTS, *LIDBOOK_EVENTS, *EVENT_WILDCARDS])
 def test_every_known_event_name_is_accepted(event: str) -> None:
     assert SessionConfig.parse({"webhooks": [{"url": "https://example.com", "events": [event]}]}).webhooks
+
+
+def test_every_wildcard_stands_for_something() -> None:
+    for wildcard in set(EVENT_WILDCARDS) - {"*"}:
+        assert any(event.startswith(wildcard.removesuffix("*")) for event in LIDBOOK_EVENTS), wildcard
 
 
 @pytest.mark.parametrize(

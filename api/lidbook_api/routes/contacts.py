@@ -9,6 +9,7 @@ from lidbook.capabilities import Capability
 from lidbook.errors import InvalidPhoneNumber, NotAPerson
 from lidbook.identifiers import Lid, PhoneNumber, UserId, check_dialable, parse_dialable, parse_user
 from lidbook.sessions.session import Session
+from lidbook_api.access.scopes import Scope
 from lidbook_api.answers import Headers, json_answer, json_bytes, json_stream, nothing
 from lidbook_api.bodies import flag, identifier, name_text, read_object
 from lidbook_api.core import readable, served_by, told, working
@@ -232,6 +233,7 @@ OPERATIONS: Final = (
         headers=("Lidbook-Engine", "Lidbook-Stale", "Lidbook-Sync"),
         faults=_READ,
         busy=True,
+        scope=Scope.READ,
     ),
     Operation(
         "GET",
@@ -245,6 +247,7 @@ OPERATIONS: Final = (
         headers=("Lidbook-Engine", "Lidbook-Stale", "Lidbook-Sync"),
         faults=_READ,
         busy=True,
+        scope=Scope.READ,
     ),
     Operation(
         "GET",
@@ -259,6 +262,7 @@ OPERATIONS: Final = (
         headers=("X-Total-Count", "Lidbook-Engine", "Lidbook-Stale", "Lidbook-Sync"),
         faults=_READ,
         busy=True,
+        scope=Scope.READ,
     ),
     Operation(
         "GET",
@@ -271,6 +275,7 @@ OPERATIONS: Final = (
         answer=ref("NumberExists"),
         headers=("Lidbook-Engine",),
         faults=_LIVE,
+        scope=Scope.READ,
     ),
     Operation(
         "GET",
@@ -285,6 +290,7 @@ OPERATIONS: Final = (
         faults=_LIVE,
         name="check_number_status",
         deprecated=True,
+        scope=Scope.READ,
     ),
     Operation(
         "GET",
@@ -297,6 +303,7 @@ OPERATIONS: Final = (
         answer=ref("About"),
         headers=("Lidbook-Engine",),
         faults=_LIVE,
+        scope=Scope.READ,
     ),
     Operation(
         "GET",
@@ -309,6 +316,7 @@ OPERATIONS: Final = (
         answer=ref("ProfilePicture"),
         headers=("Lidbook-Picture", "Lidbook-Engine"),
         faults=_LIVE,
+        scope=Scope.READ,
     ),
     Operation(
         "PUT",
@@ -324,6 +332,7 @@ OPERATIONS: Final = (
         answer=ref("Result"),
         headers=("Lidbook-Engine",),
         faults=_WRITE,
+        scope=Scope.SEND,
     ),
     Operation(
         "DELETE",
@@ -336,6 +345,7 @@ OPERATIONS: Final = (
         answer=ref("Result"),
         headers=("Lidbook-Engine",),
         faults=(*_LIVE, Fault.NOT_FOUND, Fault.CONFLICT),
+        scope=Scope.SEND,
     ),
     Operation(
         "POST",
@@ -349,6 +359,7 @@ OPERATIONS: Final = (
         status=201,
         headers=("Lidbook-Engine",),
         faults=_WRITE,
+        scope=Scope.SEND,
     ),
     Operation(
         "POST",
@@ -362,5 +373,6 @@ OPERATIONS: Final = (
         status=201,
         headers=("Lidbook-Engine",),
         faults=_WRITE,
+        scope=Scope.SEND,
     ),
 )

@@ -1,6 +1,11 @@
 """The API's own documentation: the OpenAPI document, and Swagger UI from files of this machine."""
 
 import asyncio
+import base64
+import functools
+import hashlib
+import hmac
+from collections.abc import Iterator
 from importlib import resources
 from typing import Final, cast
 
@@ -9,7 +14,9 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lidbook_api.answers import Answer, json_answer
+from lidbook_api.answers import JSON, Answer, json_answer
+from lidbook_api.errors import UNAUTHORIZED
+from lidbook_api.operation import Endpoint
 
 ASSETS: Final = {
     "swagger-ui-bundle.js": b"text/javascript; charset=utf-8",
@@ -22,6 +29,8 @@ _SELF_ONLY: Final = (
     b"content-security-policy",
     b"default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:",
 )
+
+_LOGIN: Final = (b"www-authenticate", b'Basic realm="Lidbook", charset="UTF-8"')
 
 
 async def openapi_document(request: Request) -> Response:
@@ -66,3 +75,24 @@ ROUTES: Final = (
     ("/swagger/{file}", swagger_asset),
 )
 """Served, and not part of the document."""
+
+
+def routes(login: tuple[str, str] | None) -> Iterator[tuple[str, Endpoint]]:
+    """The same; with a `login`, only for who gives that name and password."""
+    for path, endpoint in ROUTES:
+        yield path, endpoint if login is None else _behind(endpoint, *login)
+
+
+def _behind(endpoint: Endpoint, username: str, password: str) -> Endpoint:
+    """The endpoint, for whom the browser asks for username and password."""
+    expected = hashlib.sha512(base64.b64encode(f"{username}:{password}".encode())).digest()
+
+    @functools.wraps(endpoint)
+    async def locked(request: Request) -> Response:
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        matches = hmac.compare_digest(hashlib.sha512(given.strip().encode()).digest(), expected)
+        if scheme.lower() == "basic" and matches:
+            return await endpoint(request)
+        return Answer(bytes(UNAUTHORIZED.body), [JSON, _LOGIN], status=401)
+
+    return locked

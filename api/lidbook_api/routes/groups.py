@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from lidbook.capabilities import Capability
 from lidbook.identifiers import parse_group
+from lidbook_api.access.scopes import Scope
 from lidbook_api.answers import json_bytes
 from lidbook_api.core import always_readable, readable, served_by, told, working
 from lidbook_api.faults import Faults, refuse
@@ -87,6 +88,7 @@ OPERATIONS: Final = (
         answer=array_of("Group"),
         headers=("X-Total-Count", *_HEADERS),
         faults=_FAULTS,
+        scope=Scope.READ,
     ),
     Operation(
         "GET",
@@ -98,6 +100,7 @@ OPERATIONS: Final = (
         answer=ref("Count"),
         headers=_HEADERS,
         faults=_FAULTS,
+        scope=Scope.READ,
     ),
     Operation(
         "POST",
@@ -110,6 +113,7 @@ OPERATIONS: Final = (
         answer=ref("Result"),
         headers=("Lidbook-Engine",),
         faults=(*_FAULTS, Fault.RATE_LIMITED, Fault.NOT_SUPPORTED),
+        scope=Scope.SEND,
     ),
     Operation(
         "GET",
@@ -121,6 +125,7 @@ OPERATIONS: Final = (
         answer=ref("Group"),
         headers=_HEADERS,
         faults=(*_FAULTS, Fault.NOT_FOUND),
+        scope=Scope.READ,
     ),
     Operation(
         "GET",
@@ -133,6 +138,7 @@ OPERATIONS: Final = (
         answer=array_of("GroupParticipant"),
         headers=_HEADERS,
         faults=(*_FAULTS, Fault.NOT_FOUND),
+        scope=Scope.READ,
     ),
     Operation(
         "GET",
@@ -145,6 +151,7 @@ OPERATIONS: Final = (
         headers=_HEADERS,
         faults=(*_FAULTS, Fault.NOT_FOUND),
         name="get_participants_v2",
+        scope=Scope.READ,
     ),
     Operation(
         "GET",
@@ -157,5 +164,6 @@ OPERATIONS: Final = (
         answer=array_of("Contact"),
         headers=_HEADERS,
         faults=_FAULTS,
+        scope=Scope.READ,
     ),
 )

@@ -10,6 +10,7 @@ from lidbook.errors import NotAPerson
 from lidbook.identifiers import Lid, parse_lid, parse_user
 from lidbook.sessions.session import Session
 from lidbook.values import LidAnswer, SessionStatus
+from lidbook_api.access.scopes import Scope
 from lidbook_api.answers import Answer, json_answer, json_bytes
 from lidbook_api.core import readable, told
 from lidbook_api.faults import Faults, refuse
@@ -101,6 +102,7 @@ OPERATIONS: Final = (
         headers=("Lidbook-Engine", "Lidbook-Stale", "Lidbook-Sync"),
         faults=_FAULTS,
         busy=True,
+        scope=Scope.READ,
     ),
     Operation(
         "GET",
@@ -114,6 +116,7 @@ OPERATIONS: Final = (
         headers=("Lidbook-Lid", "Lidbook-Engine", "Lidbook-Stale", "Lidbook-Sync"),
         faults=_FAULTS,
         busy=True,
+        scope=Scope.READ,
     ),
     Operation(
         "GET",
@@ -127,6 +130,7 @@ OPERATIONS: Final = (
         headers=("Lidbook-Lid", "Lidbook-Engine", "Lidbook-Stale", "Lidbook-Sync"),
         faults=(*_FAULTS, Fault.RATE_LIMITED),
         busy=True,
+        scope=Scope.READ,
     ),
     Operation(
         "GET",
@@ -140,5 +144,6 @@ OPERATIONS: Final = (
         headers=("X-Total-Count", "Lidbook-Engine", "Lidbook-Stale", "Lidbook-Sync"),
         faults=_FAULTS,
         busy=True,
+        scope=Scope.READ,
     ),
 )

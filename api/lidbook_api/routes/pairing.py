@@ -11,9 +11,10 @@ from lidbook.errors import EngineError, InvalidState, NotSupported, SessionNotRu
 from lidbook.identifiers import parse_dialable
 from lidbook.sessions.session import Session
 from lidbook.values import Image, SessionStatus
+from lidbook_api.access.scopes import Scope
 from lidbook_api.answers import Answer, Headers, json_answer
 from lidbook_api.bodies import identifier, read_object
-from lidbook_api.core import lidbook_of, served_by
+from lidbook_api.core import lidbook_of, served_by, sessions_of
 from lidbook_api.faults import Faults, refuse
 from lidbook_api.operation import Fault, Operation, ref
 from lidbook_api.parameters import SESSION, SESSION_PATH, Choice, Schema
@@ -25,9 +26,7 @@ FORMAT: Final = Choice("format", "`raw` is the text in the QR code, `image` a PN
 async def get_qr(request: Request) -> Response:
     """The QR code to scan. WAHA's clients get base64 when they accept `application/json` and nothing else."""
     query = parse_query(request.scope["query_string"])
-    session = await lidbook_of(request).sessions.usable(
-        request.scope["path_params"]["session"], SessionStatus.SCAN_QR_CODE
-    )
+    session = await sessions_of(request).usable(request.scope["path_params"]["session"], SessionStatus.SCAN_QR_CODE)
     code = _code(session)
     if query.get(FORMAT.name) == "raw":
         return json_answer({"value": code}, served_by(session))
@@ -81,7 +80,7 @@ def _code(session: Session) -> str:
 
 
 def _running(request: Request, name: str) -> Session:
-    session = lidbook_of(request).sessions.find(name)
+    session = sessions_of(request).find(name)
     if session is None or session.status is SessionStatus.STOPPED:
         raise SessionNotRunning(name)
     return session
@@ -110,6 +109,7 @@ OPERATIONS: Final = (
         media=_PNG,
         headers=("Lidbook-Engine",),
         faults=(Fault.SESSION, Fault.FAILED),
+        scope=Scope.CONTROL,
     ),
     Operation(
         "POST",
@@ -133,6 +133,7 @@ OPERATIONS: Final = (
             Fault.FAILED,
             Fault.NOT_SUPPORTED,
         ),
+        scope=Scope.CONTROL,
     ),
     Operation(
         "GET",
@@ -146,5 +147,6 @@ OPERATIONS: Final = (
         media=_PNG,
         headers=("Lidbook-Engine",),
         faults=(Fault.BAD_REQUEST, Fault.NOT_FOUND, Fault.UNPROCESSABLE, Fault.FAILED),
+        scope=Scope.CONTROL,
     ),
 )

@@ -1,25 +1,34 @@
 """The server itself: is it alive, what is it, what can its engines do."""
 
 import asyncio
-import shutil
+import os
 import time
 from collections import Counter
 from typing import Final, cast
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Send
+from starlette.types import Scope as ASGIScope
 
 from lidbook import features
 from lidbook.engine import Engine
-from lidbook_api.answers import json_answer, json_bytes
-from lidbook_api.core import lidbook_of
-from lidbook_api.errors import environment
+from lidbook_api.access.scopes import Scope
+from lidbook_api.answers import JSON, Answer, json_answer, json_bytes
+from lidbook_api.bodies import flag, read_object
+from lidbook_api.core import lidbook_of, sessions_of
+from lidbook_api.faults import Faults, refuse
+from lidbook_api.health import health as look
 from lidbook_api.operation import Fault, Operation, array_of, ref
-from lidbook_api.parameters import InPath
+from lidbook_api.parameters import Flag, InPath
+from lidbook_api.process_environment import shown
+from lidbook_api.query import parse_query
+from lidbook_api.services import services_of
+from lidbook_api.stopping import Stopping
 
-FREE_NEEDED: Final = 32 * 1024 * 1024
-"""Bytes on the data dir's disk below which the server calls itself unhealthy: SQLite is about to fail."""
+MEGABYTE: Final = 1024 * 1024
 
+ALL_VARIABLES: Final = Flag("all", "Include variables that are none of Lidbook's or WAHA's.")
 ENGINE_PATH: Final = InPath("engine", "An engine, by name or by WAHA's name for it.", "sandbox")
 
 
@@ -30,45 +39,68 @@ async def ping(request: Request) -> Response:  # noqa: ARG001 - every endpoint t
 
 async def health(request: Request) -> Response:
     """What is up and what is not."""
-    lidbook = lidbook_of(request)
-    info: dict[str, dict[str, object]] = {}
-    errors: dict[str, dict[str, object]] = {}
-    data_dir = lidbook.settings.data_dir
-    try:
-        free = (await asyncio.to_thread(shutil.disk_usage, data_dir)).free
-    except OSError as error:
-        errors["dataDir.space"] = {"status": "down", "path": str(data_dir), "message": str(error)}
-    else:
-        place = info if free >= FREE_NEEDED else errors
-        place["dataDir.space"] = {
-            "status": "up" if place is info else "down",
-            "path": str(data_dir),
-            "freeBytes": free,
-            "neededBytes": FREE_NEEDED,
-        }
-    statuses = Counter(session.status.value for session in lidbook.sessions.all())
-    info["sessions"] = {"status": "up", **statuses}
-    info["engines"] = {"status": "up", "usable": lidbook.engines.names(), "broken": dict(lidbook.engines.broken)}
-    body = {"status": "error" if errors else "ok", "info": info, "error": errors, "details": info | errors}
-    return json_answer(body, status=503 if errors else 200)
+    services = services_of(request)
+    body, is_well = await look(
+        services.lidbook,
+        services.probe,
+        sessions_of(request).all(),
+        free_needed=services.settings.health_free_mb * MEGABYTE,
+        stopping=services.stopping.asked,
+    )
+    return json_answer(body, status=200 if is_well else 503)
 
 
 async def version(request: Request) -> Response:
     """The server's version, where WAHA's clients look for it."""
-    return json_answer(environment(cast("str", request.app.state.default_engine)))
+    return json_answer(request.app.state.environment)
 
 
 async def status(request: Request) -> Response:
     """Since when the server runs."""
     started = cast("int", request.app.state.started_at)
-    body = {"startTimestamp": started, "uptime": int(time.time() * 1000) - started, "worker": {"id": None}}
-    return json_answer(body)
+    worker = {"id": services_of(request).settings.worker_id}
+    return json_answer({"startTimestamp": started, "uptime": int(time.time() * 1000) - started, "worker": worker})
+
+
+async def server_environment(request: Request) -> Response:
+    """The variables that the server was started with, without secrets."""
+    faults: Faults = []
+    everything = ALL_VARIABLES.read(parse_query(request.scope["query_string"]), faults)
+    refuse(faults)
+    return json_answer(shown(os.environ, everything=everything))
+
+
+async def stop_server(request: Request) -> Response:
+    """End the server, once this is answered."""
+    stopping = services_of(request).stopping
+    fields = await read_object(request)
+    faults: Faults = []
+    force = flag(fields, "force", faults, default=False)
+    refuse(faults)
+    stopping.require()
+    return _Last(stopping, force=force)
+
+
+class _Last(Answer):
+    """The answer after which the server stops."""
+
+    def __init__(self, stopping: Stopping, *, force: bool) -> None:
+        super().__init__(b'{"stopping":true}', [JSON], status=201)
+        self._stopping = stopping
+        self._force = force
+
+    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        """Send it, and stop; also when the client did not wait for it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._stopping.ask(force=self._force)
 
 
 async def list_engines(request: Request) -> Response:
     """The engines that are installed."""
     lidbook = lidbook_of(request)
-    used = Counter(session.engine.name for session in lidbook.sessions.all())
+    used = Counter(session.engine.name for session in sessions_of(request).all())
     engines = [_engine(request, engine, used[engine.name]) for engine in lidbook.engines.loaded()]
     broken = [{"name": name, "usable": False, "reason": why} for name, why in sorted(lidbook.engines.broken.items())]
     return json_answer([*engines, *broken])
@@ -78,8 +110,8 @@ async def get_engine(request: Request) -> Response:
     """One engine: what it needs, whether that is there, what its settings are, what it can do."""
     lidbook = lidbook_of(request)
     engine = lidbook.engines.get(request.scope["path_params"]["engine"])
-    runtime = await asyncio.to_thread(lidbook.sessions.engine(engine).runtime().check)
-    used = sum(session.engine is engine for session in lidbook.sessions.all())
+    runtime = await asyncio.to_thread(sessions_of(request).engine(engine).runtime().check)
+    used = sum(session.engine is engine for session in sessions_of(request).all())
     body = _engine(request, engine, used) | {
         "runtime": {"ready": runtime.ready, "reason": runtime.reason, "remedy": runtime.remedy},
         "settings": engine.settings.model_json_schema(),
@@ -113,22 +145,24 @@ def _engine(request: Request, engine: type[Engine], sessions: int) -> dict[str, 
 _TAG: Final = "Server"
 
 OPERATIONS: Final = (
-    Operation("GET", "/ping", ping, _TAG, "Ping", "Never asks for a key.", answer=ref("Pong"), public=True),
+    Operation("GET", "/ping", ping, _TAG, "Ping", "Never asks for a key.", answer=ref("Pong"), scope=Scope.PUBLIC),
     Operation(
         "GET",
         "/health",
         health,
         _TAG,
         "Health",
+        "Writes to the database to see whether that works.",
         answer=ref("Health"),
         extra_responses={
             "503": {
-                "description": "Something is down; `error` says what.",
+                "description": "Something is down, and `error` says what; or the server is about to end.",
                 "content": {"application/json": {"schema": {**ref("Health")}}},
             }
         },
+        scope=Scope.ADMIN,
     ),
-    Operation("GET", "/api/server/version", version, _TAG, "Version", answer=ref("Environment")),
+    Operation("GET", "/api/server/version", version, _TAG, "Version", answer=ref("Environment"), scope=Scope.SERVER),
     Operation(
         "GET",
         "/api/version",
@@ -139,8 +173,36 @@ OPERATIONS: Final = (
         answer=ref("Environment"),
         name="version_deprecated",
         deprecated=True,
+        scope=Scope.SERVER,
     ),
-    Operation("GET", "/api/server/status", status, _TAG, "Uptime", answer=ref("ServerStatus")),
+    Operation("GET", "/api/server/status", status, _TAG, "Uptime", answer=ref("ServerStatus"), scope=Scope.SERVER),
+    Operation(
+        "GET",
+        "/api/server/environment",
+        server_environment,
+        _TAG,
+        "Environment variables",
+        "Those that begin with `LIDBOOK_`, `WAHA_` or `WHATSAPP_`, and `DEBUG`. Secrets are shown as `***`.",
+        (ALL_VARIABLES,),
+        answer={"type": "object", "additionalProperties": {"type": "string"}},
+        example={"LIDBOOK_PORT": "3000", "WAHA_API_KEY": "***"},
+        faults=(Fault.BAD_REQUEST,),
+        scope=Scope.ADMIN,
+    ),
+    Operation(
+        "POST",
+        "/api/server/stop",
+        stop_server,
+        _TAG,
+        "Stop the server",
+        "Requests under way are finished, unless `force` is true; the database is closed cleanly either way.",
+        body=ref("ServerStopRequest"),
+        body_example={"force": False},
+        status=201,
+        answer=ref("ServerStop"),
+        faults=(Fault.BAD_REQUEST, Fault.TOO_LARGE, Fault.NOT_SUPPORTED),
+        scope=Scope.ADMIN,
+    ),
     Operation(
         "GET",
         "/api/engines",
@@ -149,6 +211,7 @@ OPERATIONS: Final = (
         "List engines",
         "Those that cannot be used are listed with the reason.",
         answer=array_of("EngineInfo"),
+        scope=Scope.SERVER,
     ),
     Operation(
         "GET",
@@ -160,6 +223,7 @@ OPERATIONS: Final = (
         (ENGINE_PATH,),
         answer=ref("EngineDetails"),
         faults=(Fault.NOT_FOUND, Fault.UNAVAILABLE),
+        scope=Scope.SERVER,
     ),
     Operation(
         "GET",
@@ -169,5 +233,6 @@ OPERATIONS: Final = (
         "What every engine can do",
         "The same matrix as features.md.",
         answer=ref("Features"),
+        scope=Scope.SERVER,
     ),
 )

@@ -9,10 +9,12 @@ from starlette.responses import Response
 from lidbook.errors import SessionNotRunning
 from lidbook.session_config import SessionConfig
 from lidbook.sessions.session import Session
-from lidbook.values import Account, SessionStatus
+from lidbook.values import SessionStatus
+from lidbook_api import shown
+from lidbook_api.access.scopes import Access, Scope
 from lidbook_api.answers import json_answer, nothing
 from lidbook_api.bodies import Fields, flag, read_object, text
-from lidbook_api.core import lidbook_of, served_by
+from lidbook_api.core import access_of, served_by, sessions_of
 from lidbook_api.faults import Faults, refuse
 from lidbook_api.operation import Fault, Operation, array_of, ref
 from lidbook_api.parameters import SESSION_PATH, Choices, Flag, session_name
@@ -32,9 +34,9 @@ async def list_sessions(request: Request) -> Response:
     faults: Faults = []
     everything, expand = ALL.read(query, faults), EXPAND.read(query, faults)
     refuse(faults)
-    sessions = lidbook_of(request).sessions.all()
-    shown = [s for s in sessions if everything or s.status is not SessionStatus.STOPPED]
-    return json_answer([document(session, apps="apps" in expand) for session in shown])
+    sessions = sessions_of(request).all()
+    listed = [s for s in sessions if everything or s.status is not SessionStatus.STOPPED]
+    return json_answer([document(session, access_of(request), apps="apps" in expand) for session in listed])
 
 
 async def get_session(request: Request) -> Response:
@@ -42,8 +44,8 @@ async def get_session(request: Request) -> Response:
     faults: Faults = []
     expand = EXPAND.read(parse_query(request.scope["query_string"]), faults)
     refuse(faults)
-    session = lidbook_of(request).sessions.get(_name(request))
-    return json_answer(document(session, apps="apps" in expand), served_by(session))
+    session = sessions_of(request).get(_name(request))
+    return json_answer(document(session, access_of(request), apps="apps" in expand), served_by(session))
 
 
 async def create_session(request: Request) -> Response:
@@ -55,77 +57,77 @@ async def create_session(request: Request) -> Response:
     _no_apps(fields, faults)
     refuse(faults)
     config = SessionConfig.parse(fields.get("config"))
-    return _session(await lidbook_of(request).sessions.create(name, config, start=start), status=201)
+    return _session(request, await sessions_of(request).create(name, config, start=start), status=201)
 
 
 async def update_session(request: Request) -> Response:
     """Replace a session's config."""
-    sessions = lidbook_of(request).sessions
+    sessions = sessions_of(request)
     fields = await read_object(request)
     faults: Faults = []
     _no_apps(fields, faults)
     refuse(faults)
-    return _session(await sessions.update(_name(request), SessionConfig.parse(fields.get("config"))))
+    return _session(request, await sessions.update(_name(request), SessionConfig.parse(fields.get("config"))))
 
 
 async def delete_session(request: Request) -> Response:
     """Delete a session with everything that is known through it."""
-    await lidbook_of(request).sessions.delete(_name(request))
+    await sessions_of(request).delete(_name(request))
     return nothing()
 
 
 async def get_me(request: Request) -> Response:
     """The account that a session is linked to; nothing while it is linked to none."""
-    session = lidbook_of(request).sessions.find(_name(request))
+    session = sessions_of(request).find(_name(request))
     if session is None or session.status is SessionStatus.STOPPED:
         raise SessionNotRunning(_name(request))
     if session.account is None:
         return nothing(served_by(session))
-    return json_answer(_me(session.account), served_by(session))
+    return json_answer(shown.me(session.account), served_by(session))
 
 
 async def start_session(request: Request) -> Response:
     """Start a session; one that runs already is no error."""
-    return _session(await lidbook_of(request).sessions.start(_name(request)), status=201)
+    return _session(request, await sessions_of(request).start(_name(request)), status=201)
 
 
 async def stop_session(request: Request) -> Response:
     """Stop a session; one that is stopped or unknown is no error."""
-    session = await lidbook_of(request).sessions.stop(_name(request))
-    return nothing(status=201) if session is None else _session(session, status=201)
+    session = await sessions_of(request).stop(_name(request))
+    return nothing(status=201) if session is None else _session(request, session, status=201)
 
 
 async def restart_session(request: Request) -> Response:
     """Stop and start a session."""
-    return _session(await lidbook_of(request).sessions.restart(_name(request)), status=201)
+    return _session(request, await sessions_of(request).restart(_name(request)), status=201)
 
 
 async def logout_session(request: Request) -> Response:
     """Unlink the account."""
-    return _session(await lidbook_of(request).sessions.logout(_name(request)), status=201)
+    return _session(request, await sessions_of(request).logout(_name(request)), status=201)
 
 
 async def reset_session(request: Request) -> Response:
     """Forget the account and everything known through it."""
-    return _session(await lidbook_of(request).sessions.reset(_name(request)), status=201)
+    return _session(request, await sessions_of(request).reset(_name(request)), status=201)
 
 
 async def start_session_by_body(request: Request) -> Response:
     """WAHA's old way to create and start a session."""
-    sessions = lidbook_of(request).sessions
+    sessions = sessions_of(request)
     fields = await read_object(request)
     name = session_name(fields.get("name"))
     config = SessionConfig.parse(fields.get("config"))
     if sessions.find(name) is None:
-        return _session(await sessions.create(name, config), status=201)
+        return _session(request, await sessions.create(name, config), status=201)
     if fields.get("config") is not None:
         await sessions.update(name, config)
-    return _session(await sessions.start(name), status=201)
+    return _session(request, await sessions.start(name), status=201)
 
 
 async def stop_session_by_body(request: Request) -> Response:
     """WAHA's old way to stop a session, and to log it out."""
-    sessions = lidbook_of(request).sessions
+    sessions = sessions_of(request)
     fields = await read_object(request)
     name = session_name(fields.get("name"))
     faults: Faults = []
@@ -139,11 +141,11 @@ async def stop_session_by_body(request: Request) -> Response:
 
 async def logout_session_by_body(request: Request) -> Response:
     """WAHA's old way to log a session out."""
-    await lidbook_of(request).sessions.logout(session_name((await read_object(request)).get("name")))
+    await sessions_of(request).logout(session_name((await read_object(request)).get("name")))
     return nothing(status=201)
 
 
-def document(session: Session, *, apps: bool = False) -> dict[str, object]:
+def document(session: Session, access: Access, *, apps: bool = False) -> dict[str, object]:
     """A session as WAHA shows it, with its engine and the reason of its status."""
     engine: dict[str, object] = {
         "engine": session.engine.name,
@@ -157,8 +159,8 @@ def document(session: Session, *, apps: bool = False) -> dict[str, object]:
         "status": session.status.value,
         "statusReason": None if session.reason is None else session.reason.value,
         "statusMessage": session.detail,
-        "config": session.config.stored(),
-        "me": None if session.account is None else _me(session.account),
+        "config": shown.config(session.config, access),
+        "me": None if session.account is None else shown.me(session.account),
         "presence": None,
         "timestamps": {"activity": session.activity_at},
         "engine": engine,
@@ -174,15 +176,8 @@ def document(session: Session, *, apps: bool = False) -> dict[str, object]:
     return body | {"apps": []} if apps else body
 
 
-def _me(account: Account) -> dict[str, object]:
-    body: dict[str, object] = {"id": str(account.phone), "lid": str(account.lid), "pushName": account.pushname}
-    if account.device is not None:
-        body["jid"] = f"{account.phone.digits}:{account.device}@s.whatsapp.net"
-    return body
-
-
-def _session(session: Session, *, status: int = 200) -> Response:
-    return json_answer(document(session), served_by(session), status=status)
+def _session(request: Request, session: Session, *, status: int = 200) -> Response:
+    return json_answer(document(session, access_of(request)), served_by(session), status=status)
 
 
 def _name(request: Request) -> str:
@@ -217,6 +212,7 @@ OPERATIONS: Final = (
         parameters=(ALL, EXPAND),
         answer=array_of("SessionInfo"),
         faults=(Fault.BAD_REQUEST,),
+        scope=Scope.SERVER,
     ),
     Operation(
         "POST",
@@ -231,6 +227,7 @@ OPERATIONS: Final = (
         answer=ref("SessionInfo"),
         headers=("Lidbook-Engine",),
         faults=(*_CONFIGURED, Fault.UNPROCESSABLE),
+        scope=Scope.ADMIN,
     ),
     Operation(
         "GET",
@@ -242,6 +239,7 @@ OPERATIONS: Final = (
         answer=ref("SessionInfo"),
         headers=("Lidbook-Engine",),
         faults=(Fault.BAD_REQUEST, Fault.NOT_FOUND),
+        scope=Scope.READ,
     ),
     Operation(
         "PUT",
@@ -257,6 +255,7 @@ OPERATIONS: Final = (
         answer=ref("SessionInfo"),
         headers=("Lidbook-Engine",),
         faults=(*_CONFIGURED, Fault.NOT_FOUND),
+        scope=Scope.SETTING,
     ),
     Operation(
         "DELETE",
@@ -266,6 +265,7 @@ OPERATIONS: Final = (
         "Delete a session",
         "With its credentials and everything that is known through it. A session that is gone already is no error.",
         (SESSION_PATH,),
+        scope=Scope.DELETE,
     ),
     Operation(
         "GET",
@@ -278,6 +278,7 @@ OPERATIONS: Final = (
         answer=ref("Me"),
         headers=("Lidbook-Engine",),
         faults=(Fault.NOT_FOUND,),
+        scope=Scope.READ,
     ),
     Operation(
         "POST",
@@ -291,6 +292,7 @@ OPERATIONS: Final = (
         answer=ref("SessionInfo"),
         headers=("Lidbook-Engine",),
         faults=(Fault.NOT_FOUND, Fault.UNAVAILABLE),
+        scope=Scope.CONTROL,
     ),
     Operation(
         "POST",
@@ -303,6 +305,7 @@ OPERATIONS: Final = (
         status=201,
         answer=ref("SessionInfo"),
         headers=("Lidbook-Engine",),
+        scope=Scope.CONTROL,
     ),
     Operation(
         "POST",
@@ -315,6 +318,7 @@ OPERATIONS: Final = (
         answer=ref("SessionInfo"),
         headers=("Lidbook-Engine",),
         faults=(Fault.NOT_FOUND, Fault.UNAVAILABLE),
+        scope=Scope.CONTROL,
     ),
     Operation(
         "POST",
@@ -328,6 +332,7 @@ OPERATIONS: Final = (
         answer=ref("SessionInfo"),
         headers=("Lidbook-Engine",),
         faults=(Fault.NOT_FOUND, Fault.FAILED, Fault.NOT_SUPPORTED),
+        scope=Scope.CONTROL,
     ),
     Operation(
         "POST",
@@ -342,6 +347,7 @@ OPERATIONS: Final = (
         answer=ref("SessionInfo"),
         headers=("Lidbook-Engine",),
         faults=(Fault.NOT_FOUND, Fault.UNAVAILABLE),
+        scope=Scope.DELETE,
     ),
     Operation(
         "POST",
@@ -349,7 +355,8 @@ OPERATIONS: Final = (
         start_session_by_body,
         _TAG,
         "Create and start a session, by WAHA's old route",
-        "Use `POST /api/sessions`.",
+        "Use `POST /api/sessions`. A session key with `control` starts its own session; with a `config` in the body it "
+        "needs `setting` as well, and creating one needs an admin key.",
         body=ref("SessionStartRequest"),
         body_example={"name": "default"},
         status=201,
@@ -357,6 +364,7 @@ OPERATIONS: Final = (
         headers=("Lidbook-Engine",),
         faults=_CONFIGURED,
         deprecated=True,
+        scope=Scope.CONTROL,
     ),
     Operation(
         "POST",
@@ -370,6 +378,7 @@ OPERATIONS: Final = (
         status=201,
         faults=(Fault.BAD_REQUEST, Fault.TOO_LARGE),
         deprecated=True,
+        scope=Scope.CONTROL,
     ),
     Operation(
         "POST",
@@ -383,5 +392,6 @@ OPERATIONS: Final = (
         status=201,
         faults=(Fault.BAD_REQUEST, Fault.TOO_LARGE, Fault.NOT_FOUND),
         deprecated=True,
+        scope=Scope.CONTROL,
     ),
 )

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
@@ -49,6 +50,11 @@ class Database:
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
         self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="lidbook-reader")
+
+    @property
+    def queued(self) -> int:
+        """How many jobs the writer thread has not begun."""
+        return self._jobs.qsize()
 
     async def write(
         self,
@@ -177,11 +183,8 @@ def _connect(path: Path, cache_kb: int) -> sqlite3.Connection:
 def upgrade(connection: sqlite3.Connection) -> None:
     """Apply the numbered upgrade files that this database has not seen, each in a transaction of its own."""
     have = connection.execute("PRAGMA user_version").fetchone()[0]
-    scripts = sorted(
-        (entry for entry in files("lidbook.directory").joinpath("schema").iterdir() if entry.name.endswith(".sql")),
-        key=lambda entry: entry.name,
-    )
-    newest = int(scripts[-1].name[:4])
+    scripts = _scripts()
+    newest = newest_schema()
     if have > newest:
         raise sqlite3.DatabaseError(
             f"the data dir was written by a newer Lidbook (schema {have}, not {newest}): install that version"
@@ -192,3 +195,13 @@ def upgrade(connection: sqlite3.Connection) -> None:
             connection.executescript(
                 f"BEGIN IMMEDIATE;\n{script.read_text()}\nPRAGMA user_version = {number};\nCOMMIT;"
             )
+
+
+def newest_schema() -> int:
+    """The number of the last upgrade file: the schema that this Lidbook reads and writes."""
+    return int(_scripts()[-1].name[:4])
+
+
+def _scripts() -> list[Traversable]:
+    entries = files("lidbook.directory").joinpath("schema").iterdir()
+    return sorted((entry for entry in entries if entry.name.endswith(".sql")), key=lambda entry: entry.name)

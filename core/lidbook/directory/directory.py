@@ -16,7 +16,7 @@ from lidbook.directory.lookups import Lookups
 from lidbook.directory.order import OrderIndex
 from lidbook.errors import GroupNotFound
 from lidbook.facts import Facts
-from lidbook.hookspecs import Change
+from lidbook.hookspecs import Change, ChangeKind
 from lidbook.identifiers import GroupId, Lid
 from lidbook.values import LidAnswer
 
@@ -80,12 +80,16 @@ class Directory(Lookups):
         return syncs.reports(self._database.reader, self._session)
 
     async def erase(self) -> None:
-        """Forget everything: persons, pairs, groups, watch-list, log and sync markers. Other sessions keep theirs."""
+        """Forget everything: persons, pairs, groups, watch-list, sync markers, and what the log says of them. Other
+        sessions keep theirs."""
         session = self._session
 
         def work(connection: sqlite3.Connection) -> None:
-            for table in ("identifier", "person", "chat_group", "participant", "log", "watch", "sync"):
+            for table in ("identifier", "person", "chat_group", "participant", "watch", "sync"):
                 connection.execute(f"DELETE FROM {table} WHERE session = ?", (session,))
+            connection.execute(
+                "DELETE FROM log WHERE session = ? AND kind <> ?", (session, ChangeKind.SESSION_STATUS.value)
+            )
             connection.execute(
                 "UPDATE directory SET blocklist_at = 0, groups_at = 0, account_lid = NULL WHERE session = ?",
                 (session,),

@@ -4,6 +4,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from lidbook.capabilities import Feed
+from lidbook.changelog.log import append
 from lidbook.hookspecs import Change, ChangeKind
 
 
@@ -41,6 +42,11 @@ def is_complete(connection: sqlite3.Connection, session: int, feed: Feed) -> boo
     return row is not None and row[0] is not None
 
 
+def begin_anew(connection: sqlite3.Connection, session: int) -> None:
+    """What another engine has fetched counts for nothing: each feed has to be fetched again, whole."""
+    connection.execute("UPDATE sync SET completed_at = NULL WHERE session = ?", (session,))
+
+
 def note(
     connection: sqlite3.Connection,
     session: int,
@@ -67,12 +73,5 @@ def note(
     )
     if feed is not Feed.CONTACTS or not complete or not first:
         return []
-    name, seq = connection.execute(
-        "SELECT s.name, d.seq + 1 FROM session s JOIN directory d ON d.session = s.id WHERE s.id = ?", (session,)
-    ).fetchone()
-    connection.execute("UPDATE directory SET seq = ? WHERE session = ?", (seq, session))
-    connection.execute(
-        "INSERT INTO log (session, seq, at, kind, subject, other, fields, quiet) VALUES (?, ?, ?, ?, ?, NULL, '', 0)",
-        (session, seq, now, ChangeKind.CONTACTS_SYNCED.value, name),
-    )
-    return [Change(seq=seq, at=now, kind=ChangeKind.CONTACTS_SYNCED, subject=name)]
+    name = connection.execute("SELECT name FROM session WHERE id = ?", (session,)).fetchone()[0]
+    return [append(connection, session, now, ChangeKind.CONTACTS_SYNCED, name)]

@@ -41,6 +41,17 @@ class Budget:
         self._left: dict[Capability, tuple[float, float]] = {}
         self._closed_until: dict[Capability, float] = {}
 
+    @property
+    def left(self) -> dict[Capability, float]:
+        """What is left of each budget that was ever touched: 1 is all of it, 0 means that nothing may be asked now."""
+        now = self._clock()
+        left: dict[Capability, float] = {}
+        for kind, (amount, since) in self._left.items():
+            rate = RATES[kind]
+            burst, per_second = rate.burst * self._factor, rate.per_second * self._factor
+            left[kind] = min(burst, amount + (now - since) * per_second) / burst
+        return left | {kind: 0.0 for kind, until in self._closed_until.items() if until > now}
+
     def spend(self, kind: Capability, amount: int = 1) -> None:
         """Take `amount` queries of this kind out of the budget. Raises `RateLimited`, and then takes nothing."""
         now = self._clock()

@@ -1,7 +1,7 @@
 """What an engine session gets of the core, for as long as it runs: see `lidbook.engine.SessionContext`."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,6 +95,7 @@ class Context:
     log: Log
     directory: Directory
     reports: Reports
+    told: Callable[[int], None]
 
     async def facts(self, facts: Facts) -> None:
         """Feed the directory; returns after COMMIT. What was reported before is taken first: whose facts are these?"""
@@ -102,6 +103,7 @@ class Context:
         self.reports.check_facts()
         check(facts)
         await self.directory.apply(facts)
+        self.told(len(facts))
 
     async def sync(
         self, feed: Feed, *, expected: int | None = None, received: int | None = None, complete: bool = False

@@ -5,14 +5,24 @@ what one caller learns the directory knows.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from contextlib import asynccontextmanager
 from typing import Final, Protocol, TypeVar, cast
 
 from lidbook.capabilities import Capability
 from lidbook.clock import Moments
 from lidbook.directory.directory import Directory
 from lidbook.engine import EngineSession, Log
-from lidbook.errors import ChangeNotTaken, EngineError, EngineTimeout, InvalidRequest, LidbookError, RateLimited
+from lidbook.errors import (
+    ChangeNotTaken,
+    EngineDisconnected,
+    EngineError,
+    EngineTimeout,
+    InvalidRequest,
+    LidbookError,
+    RateLimited,
+)
 from lidbook.facts import BlocklistFact, Fact, Field, FieldFact, FieldValue, LinkFact, Picture, PictureState, Source
 from lidbook.identifiers import Lid, PhoneNumber, UserId, check_dialable, spellings
 from lidbook.sessions.answers import AnswersKept, no_alias, registration_facts
@@ -43,6 +53,9 @@ class Running(Protocol):
     def opened(self) -> EngineSession:
         """The engine session in whatever status. Raises `SessionNotReady` when none is open."""
 
+    def has_open(self, engine_session: EngineSession) -> bool:
+        """Whether this engine session is still the session's."""
+
     @property
     def log(self) -> Log:
         """The session's log."""
@@ -65,6 +78,7 @@ class LiveCalls:
         budget: Budget,
         clock: Callable[[], int],
         deadline: float = DEADLINE,
+        told: Callable[[Capability, float, str | None], None] = lambda _kind, _seconds, _error: None,
     ) -> None:
         self._session = session
         self._directory = directory
@@ -72,8 +86,16 @@ class LiveCalls:
         self._clock = clock
         self._moment = Moments(clock)
         self._deadline = deadline
+        self._told = told
         self._flying: dict[Hashable, asyncio.Task[object]] = {}
         self._without_lid = AnswersKept(clock, NO_LID_KEPT)
+        self._changing = {kind: asyncio.Lock() for kind in (Capability.CONTACTS_UPDATE, Capability.CONTACTS_BLOCK)}
+        """Changes are verified by reading back, so those of the same list are made one after another."""
+
+    @property
+    def budget(self) -> Budget:
+        """How often what may be asked."""
+        return self._budget
 
     async def check(self, phone: PhoneNumber, *, refresh: bool = False) -> Registration:
         """Whether a number is on WhatsApp, and under which spelling. Raises `InvalidPhoneNumber` for a local one."""
@@ -112,6 +134,10 @@ class LiveCalls:
     ) -> None:
         """Write a contact into the address book. Raises `Conflict`, and `ChangeNotTaken` when it does not read back."""
         _dialable(user)
+        async with self._turn(Capability.CONTACTS_UPDATE):
+            await self._update(user, first_name, last_name, save_on_phone=save_on_phone)
+
+    async def _update(self, user: UserId, first_name: str, last_name: str | None, *, save_on_phone: bool) -> None:
         person = self._directory.person(user)
         entry = await self._call(
             Capability.CONTACTS_UPDATE,
@@ -139,16 +165,17 @@ class LiveCalls:
     async def delete_contact(self, user: UserId) -> None:
         """Remove a contact from the address book; somebody who is not in it is no error."""
         person = self._directory.person(user)
-        await self._call(Capability.CONTACTS_DELETE, lambda engine: engine.delete_contact(person))
-        now = self._moment()
-        await self._directory.apply(
-            [
-                FieldFact(identifier, field, None, Source.ADDRESS_BOOK, now)
-                for identifier in (person.phone, person.lid)
-                if identifier is not None
-                for field in (Field.FIRST_NAME, Field.LAST_NAME, Field.FULL_NAME)
-            ]
-        )
+        async with self._turn(Capability.CONTACTS_UPDATE):
+            await self._call(Capability.CONTACTS_DELETE, lambda engine: engine.delete_contact(person))
+            now = self._moment()
+            await self._directory.apply(
+                [
+                    FieldFact(identifier, field, None, Source.ADDRESS_BOOK, now)
+                    for identifier in (person.phone, person.lid)
+                    if identifier is not None
+                    for field in (Field.FIRST_NAME, Field.LAST_NAME, Field.FULL_NAME)
+                ]
+            )
 
     async def block(self, user: UserId) -> None:
         """Block a person. Raises `ChangeNotTaken` when the blocklist does not show them afterwards."""
@@ -157,8 +184,9 @@ class LiveCalls:
         if me is not None and me[0]:
             raise InvalidRequest(f"{user} is this account itself, which cannot be blocked: send somebody else")
         person = await self._with_lid(self._directory.person(user))
-        blocked = await self._call(Capability.CONTACTS_BLOCK, lambda engine: engine.block(person))
-        await self._take_blocklist(blocked)
+        async with self._turn(Capability.CONTACTS_BLOCK):
+            blocked = await self._call(Capability.CONTACTS_BLOCK, lambda engine: engine.block(person))
+            await self._take_blocklist(blocked)
         if not blocked & _identifiers(person):
             raise ChangeNotTaken("the server took the request but the blocklist does not show the person; try again")
 
@@ -166,8 +194,9 @@ class LiveCalls:
         """Unblock a person. Raises `ChangeNotTaken` when the blocklist still shows them afterwards."""
         _dialable(user)
         person = await self._with_lid(self._directory.person(user))
-        blocked = await self._call(Capability.CONTACTS_UNBLOCK, lambda engine: engine.unblock(person))
-        await self._take_blocklist(blocked)
+        async with self._turn(Capability.CONTACTS_BLOCK):
+            blocked = await self._call(Capability.CONTACTS_UNBLOCK, lambda engine: engine.unblock(person))
+            await self._take_blocklist(blocked)
         if blocked & _identifiers(person):
             raise ChangeNotTaken("the server took the request but the blocklist still shows the person; try again")
 
@@ -279,6 +308,20 @@ class LiveCalls:
         """Now, or right after what is known if WhatsApp's clock is ahead: what was just read back is the newer."""
         return max(self._moment(), *(entry[1] + 1 for entry in known if entry is not None), 0)
 
+    @asynccontextmanager
+    async def _turn(self, kind: Capability) -> AsyncIterator[None]:
+        """One change of a kind at a time; raises `EngineTimeout` when an earlier one holds it up too long."""
+        lock = self._changing[kind]
+        try:
+            async with asyncio.timeout(self._deadline):
+                await lock.acquire()
+        except TimeoutError as error:
+            raise EngineTimeout("an earlier change of this session has not been answered yet; try again") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
     async def _call(
         self,
         kind: Capability,
@@ -291,15 +334,20 @@ class LiveCalls:
         if engine.engine.claim(kind).provided:
             self._budget.spend(kind)
         self._session.touch()
+        began = time.perf_counter()
+        code: str | None = EngineError.code
         try:
             async with asyncio.timeout(self._deadline):
-                return await call(engine)
+                answer = await call(engine)
         except RateLimited as error:
+            code = error.code
             self._budget.close(kind, error.retry_after)
             raise
-        except LidbookError:
+        except LidbookError as error:
+            code = error.code
             raise
         except TimeoutError as error:
+            code = EngineTimeout.code
             raise EngineTimeout(f"no answer from WhatsApp to {kind.value} in {self._deadline:g} s") from error
         except (Exception, asyncio.CancelledError) as error:
             task = asyncio.current_task()
@@ -307,6 +355,14 @@ class LiveCalls:
                 raise
             self._session.log.exception("a live call failed", engine=engine.engine.name, call=kind.value)
             raise EngineError(f"{engine.engine.name} failed at {kind.value}: {type(error).__name__}") from error
+        else:
+            if not self._session.has_open(engine):  # its account may be another by now
+                code = EngineDisconnected.code
+                raise EngineDisconnected("the session was stopped before the answer came; try again")
+            code = None
+            return answer
+        finally:
+            self._told(kind, time.perf_counter() - began, code)
 
     async def _once(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
         """Whoever asks the same while it is under way gets the same answer; leaving does not end it for others."""

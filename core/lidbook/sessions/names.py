@@ -1,19 +1,18 @@
 """Session names: WAHA's rule, less the names that would collide with routes."""
 
-import os
 import re
-import time
 from typing import Final
 
 from lidbook.errors import InvalidSessionName
+from lidbook.ulid import ulid
 
 MAX_LENGTH: Final = 54
 _NAME: Final = re.compile(r"[a-zA-Z0-9_-]+")
-_CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 
 RESERVED: Final = frozenset(
     {
         "apps",
+        "audit",
         "checkNumberStatus",
         "contacts",
         "engines",
@@ -27,6 +26,7 @@ RESERVED: Final = frozenset(
         "server",
         "sessions",
         "version",
+        "webhooks",
         "ws",
     }
 )
@@ -45,9 +45,4 @@ def check_name(name: str) -> None:
 
 def new_name() -> str:
     """`session_` and a ULID in lower case, as WAHA makes them: sorted by time, unique."""
-    number = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10))
-    digits = []
-    for _ in range(26):
-        number, digit = divmod(number, 32)
-        digits.append(_CROCKFORD[digit])
-    return "session_" + "".join(reversed(digits))
+    return "session_" + ulid()

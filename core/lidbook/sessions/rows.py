@@ -1,16 +1,31 @@
 """Sessions as stored: plain SQL on the table `session`."""
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import orjson
+from pydantic import JsonValue
 
 from lidbook.identifiers import Lid, PhoneNumber
 from lidbook.values import Account, SessionStatus, StatusReason
 
 Desired = Literal["running", "stopped"]
-_TABLES = ("identifier", "person", "chat_group", "participant", "log", "watch", "sync", "vault", "directory")
+_TABLES = (
+    "identifier",
+    "person",
+    "chat_group",
+    "participant",
+    "log",
+    "watch",
+    "sync",
+    "vault",
+    "webhook",
+    "dead_letter",
+    "api_key",
+    "directory",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +113,35 @@ def set_status(
     reason: StatusReason | None,
     account: Account | None,
     activity_at: int | None,
+    statuses: Sequence[JsonValue],
 ) -> None:
     """What was observed."""
     connection.execute(
-        "UPDATE session SET status = ?, reason = ?, account = ?, activity_at = ? WHERE id = ?",
-        (status.value, reason.value if reason else None, _stored(account), activity_at, session),
+        "UPDATE session SET status = ?, reason = ?, account = ?, activity_at = ?, statuses = ? WHERE id = ?",
+        (
+            status.value,
+            reason.value if reason else None,
+            _stored(account),
+            activity_at,
+            orjson.dumps(list(statuses)).decode(),
+            session,
+        ),
     )
+
+
+def stored_status(
+    connection: sqlite3.Connection, session: int
+) -> tuple[SessionStatus, StatusReason | None, list[JsonValue]] | None:
+    """The newest status with its reason, and the last few; None for a session that is gone."""
+    row = connection.execute("SELECT status, reason, statuses FROM session WHERE id = ?", (session,)).fetchone()
+    if row is None:
+        return None
+    return SessionStatus(row[0]), StatusReason(row[1]) if row[1] else None, orjson.loads(row[2])
+
+
+def forget_dead_letters(connection: sqlite3.Connection, session: int) -> None:
+    """Forget what no webhook took: every one of them tells of the account."""
+    connection.execute("DELETE FROM dead_letter WHERE session = ?", (session,))
 
 
 def bind_account(connection: sqlite3.Connection, session: int, lid: str) -> str:

@@ -1,60 +1,37 @@
 """One session: its stored config, its observed status, and the engine session while it runs."""
 
 import asyncio
-import shutil
+import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import structlog
 
 from lidbook.capabilities import Capability
-from lidbook.directory.database import Database
+from lidbook.changelog.log import ChangeLog
 from lidbook.directory.directory import Directory
-from lidbook.engine import Engine, EngineSession, EngineSettings, Log, Network
-from lidbook.errors import EngineUnavailable, LidbookError, NotSupported, SessionNotReady
-from lidbook.facts import Field, FieldFact, LinkFact, Source
-from lidbook.hooks import Hooks
+from lidbook.engine import Engine, EngineSession, EngineSettings
+from lidbook.errors import LidbookError, NotSupported, SessionNotReady
 from lidbook.hookspecs import Change
 from lidbook.session_config import SessionConfig
 from lidbook.sessions import rows
+from lidbook.sessions.binding import bind
 from lidbook.sessions.budget import Budget
 from lidbook.sessions.context import Context, OwnVault, Report, Reports
+from lidbook.sessions.engine_run import EngineRun
+from lidbook.sessions.folders import engine_folder, forget_folder
+from lidbook.sessions.journal import StatusJournal
 from lidbook.sessions.live import LiveCalls
-from lidbook.sessions.vault import DatabaseVault
-from lidbook.values import Account, SessionStatus, StatusReason
+from lidbook.sessions.patience import is_cancelled
+from lidbook.sessions.reasons import ADVICE, CANNOT_BE, reason_of, said_by
+from lidbook.sessions.supervisor import Supervisor
+from lidbook.sessions.surroundings import Surroundings
+from lidbook.sessions.transitions import may_report
+from lidbook.sessions.vault import DatabaseVault, forget_vaults
+from lidbook.values import SessionStatus, StatusReason
 
-START_TIMEOUT: Final = 15.0
-"""Seconds in which an engine has to begin to connect; others wait for the slot."""
-STOP_TIMEOUT: Final = 15.0
 WATCH_INTERVAL: Final = 6 * 3600.0
 """Seconds between two attempts to resolve what is on the watch-list by asking for the groups again."""
-
-
-_ADVICE: Final = {
-    StatusReason.ACCOUNT_CHANGED: (
-        "another account was linked than the one this session's directory belongs to: link that one again, or reset "
-        "the session, which forgets the old account's contacts"
-    ),
-    StatusReason.CRASHED: "the engine reported something that cannot be; see the server's log",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What all sessions of a server share."""
-
-    database: Database
-    hooks: Hooks
-    data_dir: Path
-    network: Network | None
-    clock: Callable[[], int]
-    monotonic: Callable[[], float]
-    budget_factor: float
-    deadline: float
-    log: Log
 
 
 class Session:
@@ -67,6 +44,7 @@ class Session:
         engine_settings: EngineSettings,
         config: SessionConfig,
         around: Surroundings,
+        supervisor: Supervisor,
     ) -> None:
         self.id: Final = row.id
         self.name: Final = row.name
@@ -80,40 +58,48 @@ class Session:
         self.detail: str | None = None
         """What the operator can do about the status; None when it needs no explaining."""
         self.account = row.account
+        self.was_left_running: Final = row.status is not SessionStatus.STOPPED
+        """Whether the process that had this session before ended without stopping it."""
         self.created_at: Final = row.created_at
         self.activity_at = row.activity_at
         self.qr: str | None = None
+        self.changes: Final = ChangeLog(around.database, row.id)
         self.directory: Final = Directory(around.database, row.id, around.clock, self._tell_changes)
-        self.vault: Final = DatabaseVault(around.database, row.id)
         self.live: Final = LiveCalls(
             self,
             self.directory,
             Budget(around.monotonic, around.budget_factor),
             around.clock,
             around.deadline,
+            self._tell_call,
         )
         self.log: Final = structlog.stdlib.get_logger("lidbook.session").bind(session=row.name)
         self._around = around
-        self._running: EngineSession | None = None
-        self._holding: AsyncExitStack | None = None
+        self._supervisor = supervisor
+        self._journal = StatusJournal(around.database, row.id, row.name, around.clock, self._tell_changes)
+        self._trouble: str | None = None
+        """What went wrong last, for as long as it is tried again."""
+        self._run: EngineRun | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._reports: Reports | None = None
+        self._ending: asyncio.Task[None] | None = None
         self._closing = asyncio.Lock()
         self._waiting: set[asyncio.Future[None]] = set()
 
     @property
     def engine_session(self) -> EngineSession:
         """The running engine session. Raises `SessionNotReady` when the session is not WORKING."""
-        if self._running is None or self.status is not SessionStatus.WORKING:
+        running = self._engine_session
+        if running is None or self.status is not SessionStatus.WORKING:
             raise self.not_ready()
-        return self._running
+        return running
 
     @property
     def opened(self) -> EngineSession:
         """The engine session in whatever status, for linking it. Raises `SessionNotReady` when none is open."""
-        if self._running is None:
+        running = self._engine_session
+        if running is None:
             raise self.not_ready((SessionStatus.SCAN_QR_CODE,))
-        return self._running
+        return running
 
     def require(self, capability: Capability) -> None:
         """Raise `NotSupported` unless the session's engine provides this."""
@@ -129,7 +115,16 @@ class Session:
     @property
     def is_running(self) -> bool:
         """Whether an engine session is open, in whatever status."""
-        return self._running is not None
+        return self._engine_session is not None
+
+    def has_open(self, engine_session: EngineSession) -> bool:
+        """Whether this engine session is still this session's: what another one answers belongs to nobody."""
+        return self._engine_session is engine_session
+
+    @property
+    def vault(self) -> DatabaseVault:
+        """What its engine keeps for it."""
+        return DatabaseVault(self._around.database, self.id, self.engine.name)
 
     def touch(self) -> None:
         """Note that the session was used."""
@@ -156,181 +151,203 @@ class Session:
 
     def announce_start(self) -> None:
         """Show STARTING at once, so that a request that comes now waits instead of being refused."""
-        self._show(SessionStatus.STARTING, None)
+        if not self._is_another_attempt:
+            self._show(SessionStatus.STARTING, None)
 
     async def start(self, engine_of: Callable[[type[Engine]], Engine]) -> None:
         """Open a session of its engine and let it begin to connect. What goes wrong is a status, not an exception."""
         async with self._closing:
-            if self._running is not None:
+            if self._run is not None:
                 return
-            self._show(SessionStatus.STARTING, None)
-            reports = self._reports = Reports(asyncio.Queue())
+            self._supervisor.begun(self.name)
+            if self._is_another_attempt:
+                attempt = self._supervisor.attempts(self.name)
+                detail = f"{self._trouble}; attempt {attempt} is under way"
+                await self._move(SessionStatus.STARTING, self.reason, detail)
+            else:
+                await self._move(SessionStatus.STARTING, None)
+            run = self._run = EngineRun(self.log.bind(engine=self.engine.name))
         try:
-            engine = engine_of(self.engine)
-            runtime = await asyncio.to_thread(engine.runtime().check)
-            if not runtime.ready:
-                raise EngineUnavailable(" ".join(filter(None, (runtime.reason, runtime.remedy))))  # noqa: TRY301
-            folder = self._around.data_dir / "sessions" / self.name / self.engine.name
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            context = Context(
-                session=self.name,
-                settings=self.engine_settings,
-                config=self.config.client_config(),
-                network=self._around.network,
-                folder=folder,
-                vault=OwnVault(self.vault, reports),
-                log=self.log.bind(engine=self.engine.name),
-                directory=self.directory,
-                reports=reports,
-            )
-            holding = AsyncExitStack()
-            await holding.enter_async_context(engine.running())
-            self._holding = holding
-            running = self._running = engine.open(context)
-            self._tasks = [
-                asyncio.create_task(self._listen(reports)),
-                asyncio.create_task(self._retry_watched()),
-            ]
-            async with asyncio.timeout(START_TIMEOUT):
-                await running.start()
+            await run.start(engine_of(self.engine), self._context(run.reports), lambda: self._attend(run))
         except (Exception, asyncio.CancelledError) as error:
-            reason = {TimeoutError: StatusReason.TIMEOUT, EngineUnavailable: StatusReason.RUNTIME}.get(
-                type(error), StatusReason.CRASHED
-            )
-            self.log.exception("session failed to start", engine=self.engine.name)
-            said = error.message if isinstance(error, LidbookError) else f"{type(error).__name__}, see the server's log"
-            async with self._closing:
-                if self._reports is reports:  # else it was refused meanwhile, and shows why
-                    await self._close()
-                    await self.fail(reason, f"{self.engine.name} failed to start: {said}")
-            if _is_cancelled():
+            cut_short = is_cancelled()
+            self._ending = asyncio.create_task(self._end_start(run, None if cut_short else error))
+            await asyncio.shield(self._ending)  # whoever cuts it short twice leaves nothing half closed
+            if cut_short:
                 raise
 
-    async def stop(self) -> None:
-        """Close the engine session and keep its credentials."""
+    async def _end_start(self, run: EngineRun, error: BaseException | None) -> None:
+        """Close what a start has opened; without an error, somebody else says what becomes of the session."""
         async with self._closing:
+            if self._run is not run:
+                return  # it was refused meanwhile, and shows why
             await self._close()
-            await self._store_status(SessionStatus.STOPPED, None)
-            self._show(SessionStatus.STOPPED, None)
+            if error is None:
+                return
+            unforeseen = None if isinstance(error, LidbookError) else error
+            say = self.log.warning if unforeseen is None else self.log.error
+            say("session failed to start", error=said_by(error), exc_info=unforeseen)
+            await self._go_down(reason_of(error), f"{self.engine.name} failed to start: {said_by(error)}")
+
+    async def stop(self, *, unlink: bool = False) -> None:
+        """Close the engine session and keep its credentials; with `unlink`, take the device off the account first."""
+        async with self._closing:
+            await self._end(unlink=unlink)
+            await self._move(SessionStatus.STOPPED, None)
 
     async def logout(self) -> None:
         """Unlink the device where the engine can, and forget the credentials either way. The directory stays."""
-        if self._running is not None:
-            try:
-                async with asyncio.timeout(STOP_TIMEOUT):
-                    await self._running.logout()
-            except (Exception, asyncio.CancelledError):
-                if _is_cancelled():
-                    raise
-                self.log.exception("the engine did not log out; its credentials are forgotten here")
         async with self._closing:
-            await self._close()
-            await self.vault.clear()
-            folder = self._around.data_dir / "sessions" / self.name
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-            self.account = None
-            await self._store_status(SessionStatus.STOPPED, None)
-            self._show(SessionStatus.STOPPED, None)
+            await self._end(unlink=True)
+            try:
+                await self._forget_credentials()
+            finally:
+                await self._move(SessionStatus.STOPPED, None)
 
-    async def _close(self) -> None:
-        reports, self._reports = self._reports, None
-        running, self._running = self._running, None
-        tasks, self._tasks = self._tasks, []
-        current = asyncio.current_task()
-        for task in tasks:
-            if task is not current:
-                task.cancel()
-        await asyncio.gather(*(task for task in tasks if task is not current), return_exceptions=True)
-        if reports is not None:
-            reports.drain()
-        holding, self._holding = self._holding, None
-        try:
-            if running is not None:
-                async with asyncio.timeout(STOP_TIMEOUT):
-                    await running.stop()
-        except (Exception, asyncio.CancelledError):
-            self.log.exception("the engine failed to stop", engine=self.engine.name)
-        if reports is not None:
-            reports.closed = True
-        try:
-            if holding is not None:
-                await holding.aclose()
-        except (Exception, asyncio.CancelledError):
-            self.log.exception("what the sessions of an engine share failed to close", engine=self.engine.name)
-        self.qr = None
-        await self.directory.flush()
+    async def reset(self) -> None:
+        """The same, and forget the directory with it, and to which account it belonged."""
+        async with self._closing:
+            await self._end(unlink=True)
+            try:
+                await self._forget_credentials()
+                await self.directory.erase()
+                await self._around.database.write(lambda connection: rows.forget_dead_letters(connection, self.id))
+            finally:
+                await self._move(SessionStatus.STOPPED, None)
 
     async def fail(self, reason: StatusReason, detail: str) -> None:
-        """Show that the session cannot go on, why, and what can be done about it."""
-        await self._store_status(SessionStatus.FAILED, reason)
-        self._show(SessionStatus.FAILED, reason, detail)
+        """Show that the session cannot be started, why, and what can be done about it."""
+        async with self._closing:
+            self._supervisor.forget(self.name)
+            await self._move(SessionStatus.FAILED, reason, detail)
+
+    def _context(self, reports: Reports) -> Context:
+        return Context(
+            session=self.name,
+            settings=self.engine_settings,
+            config=self.config.client_config(self._around.client),
+            network=self._around.network,
+            folder=engine_folder(self._around.data_dir, self.name, self.engine.name),
+            vault=OwnVault(self.vault, reports),
+            log=self.log.bind(engine=self.engine.name),
+            directory=self.directory,
+            reports=reports,
+            told=self._tell_facts,
+        )
+
+    def _attend(self, run: EngineRun) -> None:
+        self._tasks = [asyncio.create_task(self._listen(run)), asyncio.create_task(self._retry_watched())]
+
+    async def _end(self, *, unlink: bool) -> None:
+        self._supervisor.forget(self.name)
+        if unlink and self._run is not None and self.engine.claim(Capability.SESSION_LOGOUT).provided:
+            try:
+                await self._run.logout()
+            except (Exception, asyncio.CancelledError):
+                if is_cancelled():
+                    raise
+                self.log.exception("the engine did not log out; its credentials are forgotten here")
+        await self._close()
+
+    async def _close(self) -> None:
+        run, self._run = self._run, None
+        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+        self._tasks = []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if run is not None:
+            await run.close()
+        try:
+            await self.directory.flush()
+        except sqlite3.Error:
+            self.log.exception("the watch-list could not be stored")
+
+    async def _forget_credentials(self) -> None:
+        self.account = None
+        await forget_vaults(self._around.database, self.id)
+        await asyncio.to_thread(forget_folder, self._around.data_dir, self.name)
+
+    async def _go_down(self, reason: StatusReason, what: str | None) -> None:
+        """The engine session is closed: have it tried again, or show that somebody has to do something."""
+        if reason is StatusReason.LOGGED_OUT:
+            self.account = None
+        attempts = self._supervisor.attempts(self.name)
+        delay = self._supervisor.failed(self.name, reason)
+        if delay is not None:
+            self._trouble = what or f"{self.engine.name} reported that it cannot go on"
+            attempt = self._supervisor.attempts(self.name)
+            detail = f"{self._trouble}; attempt {attempt} follows in {max(1.0, delay):.0f} s"
+            await self._move(SessionStatus.STARTING, reason, detail)
+            self._supervisor.try_again(self.name, delay)  # not before it shows: only what is STARTING is started
+        elif what is not None:
+            given_up = f"; {ADVICE[reason]}" if attempts else ""
+            await self._move(SessionStatus.FAILED, reason, what + given_up)
+        else:
+            await self._move(SessionStatus.FAILED, reason, ADVICE[reason])
+
+    @property
+    def _is_another_attempt(self) -> bool:
+        return self.status is SessionStatus.STARTING and self._supervisor.attempts(self.name) > 0
+
+    @property
+    def _engine_session(self) -> EngineSession | None:
+        return None if self._run is None else self._run.session
 
     # what the engine reports
 
-    async def _listen(self, reports: Reports) -> None:
+    async def _listen(self, run: EngineRun) -> None:
         """Take the engine's reports one after another: what WORKING needs is done before WORKING shows."""
+        reports = run.reports
         while True:
             report = await reports.queue.get()
+            over = report.status is SessionStatus.FAILED
             refusal: StatusReason | None = None
             try:
-                refusal = await self._take(report)
+                if not over:
+                    refusal = await self._take(report)
                 reports.bound = reports.bound or (refusal is None and report.status is SessionStatus.WORKING)
             except Exception:
                 self.log.exception("a report of the engine could not be taken", status=report.status.value)
                 refusal = StatusReason.CRASHED
             finally:
-                reports.refused = reports.refused or refusal is not None
+                reports.refused = reports.refused or over or refusal is not None
                 reports.queue.task_done()
-            if refusal is not None:
-                async with self._closing:
-                    if self._reports is reports:
-                        await self._close()
-                        await self.fail(refusal, _ADVICE[refusal])
-                return
+            if not over and refusal is None:
+                continue
+            async with self._closing:
+                if self._run is run:
+                    await self._close()
+                    if refusal is not None:
+                        self._supervisor.forget(self.name)
+                        detail = CANNOT_BE if refusal is StatusReason.CRASHED else ADVICE[refusal]
+                        await self._move(SessionStatus.FAILED, refusal, detail)
+                    else:
+                        await self._go_down(report.reason or StatusReason.CRASHED, None)
+            return
 
     async def _take(self, report: Report) -> StatusReason | None:
         """Show what the engine reports; returns why the session cannot go on with it, None when it can."""
+        if not may_report(self.status, report.status):
+            self.log.error("the engine reported a status that cannot follow", status=report.status.value)
+            return StatusReason.CRASHED
+        if report.status is SessionStatus.STARTING is self.status and report.reason is None:
+            return None  # why it is STARTING still holds
         if report.status is SessionStatus.WORKING:
             if report.account is None:
                 self.log.error("the engine reported WORKING without the account", engine=self.engine.name)
                 return StatusReason.CRASHED
-            if not await self._bind(report.account):
+            if not await bind(self._around.database, self.id, self.directory, report.account, self._around.clock):
+                self.log.error("another account was linked than the one this directory belongs to")
                 return StatusReason.ACCOUNT_CHANGED
-        if report.status is SessionStatus.SCAN_QR_CODE or report.reason is StatusReason.LOGGED_OUT:
+            self.account = report.account
+            self._supervisor.works(self.name)
+        is_new_qr = report.qr not in (None, self.qr)
+        if report.status is SessionStatus.SCAN_QR_CODE:
             self.account = None
-        if report.status is not SessionStatus.SCAN_QR_CODE:
-            self.qr = None
-        elif report.qr is not None:
-            self.qr = report.qr
-        await self._store_status(report.status, report.reason)
-        self._show(report.status, report.reason)
+            self.qr = report.qr or self.qr
+        await self._move(report.status, report.reason, is_new_qr=is_new_qr)
         return None
-
-    async def _bind(self, account: Account) -> bool:
-        """Bind the directory to the account's own LID; False when it belongs to another account."""
-        lid = str(account.lid)
-        bound = await self._around.database.write(lambda connection: rows.bind_account(connection, self.id, lid))
-        if bound != lid:
-            self.log.error("another account was linked than the one this directory belongs to")
-            return False
-        self.account = account
-        known = self.directory.known(account.lid, Field.ME)
-        pair = self.directory.phone_pair(account.phone)
-        name = self.directory.known(account.lid, Field.PUSHNAME)
-        if (
-            known is None
-            or pair.lid != account.lid
-            or (account.pushname and (name is None or name[0] != account.pushname))
-        ):
-            now = self._around.clock()
-            me: list[FieldFact | LinkFact] = [
-                LinkFact(account.phone, account.lid, Source.ACCOUNT, now),
-                FieldFact(account.lid, Field.ME, value=True, source=Source.ACCOUNT, observed_at=now),
-            ]
-            if account.pushname:
-                me.append(FieldFact(account.lid, Field.PUSHNAME, account.pushname, Source.ACCOUNT, now))
-            await self.directory.apply(me)
-        return True
 
     async def _retry_watched(self) -> None:
         """On a slow schedule, fetch the groups again while LIDs are being watched for."""
@@ -345,6 +362,8 @@ class Session:
     def _show(self, status: SessionStatus, reason: StatusReason | None, detail: str | None = None) -> None:
         changed = (status, reason) != (self.status, self.reason)
         self.status, self.reason, self.detail = status, reason, detail
+        if status is not SessionStatus.SCAN_QR_CODE:
+            self.qr = None
         for future in self._waiting:
             if not future.done():
                 future.set_result(None)
@@ -352,17 +371,25 @@ class Session:
             self.log.info("session status", status=status.value, reason=reason.value if reason else None)
             self._around.hooks.tell_session_changed(self.name, status, reason)
 
-    async def _store_status(self, status: SessionStatus, reason: StatusReason | None) -> None:
-        account, activity = self.account, self.activity_at
-        await self._around.database.write(
-            lambda connection: rows.set_status(connection, self.id, status, reason, account, activity)
-        )
+    async def _move(
+        self, status: SessionStatus, reason: StatusReason | None, detail: str | None = None, *, is_new_qr: bool = False
+    ) -> None:
+        """Store the status and log it, then show it; on a disk that takes nothing it is shown all the same."""
+
+        def shown() -> None:
+            self._show(status, reason, detail)
+
+        try:
+            await self._journal.write(status, reason, self.account, self.activity_at, is_new_qr=is_new_qr, shown=shown)
+        except sqlite3.Error:
+            self.log.exception("the status could not be stored", status=status.value)
+            shown()
+
+    def _tell_facts(self, facts: int) -> None:
+        self._around.hooks.tell_facts_taken(self.name, self.engine.name, facts)
+
+    def _tell_call(self, capability: Capability, seconds: float, error: str | None) -> None:
+        self._around.hooks.tell_live_call_ended(self.name, self.engine.name, capability, seconds, error)
 
     def _tell_changes(self, changes: Sequence[Change]) -> None:
         self._around.hooks.tell_changes_committed(self.name, changes)
-
-
-def _is_cancelled() -> bool:
-    """Whether it is this task that was cancelled, and not something of the engine's own that it waited for."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

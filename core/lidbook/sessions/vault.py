@@ -1,4 +1,4 @@
-"""An engine's credentials, per session: named blobs in the database, written all or none."""
+"""An engine's credentials, per session and engine: named blobs in the database, written all or none."""
 
 import sqlite3
 from collections.abc import Mapping
@@ -7,41 +7,41 @@ from lidbook.directory.database import Database
 
 
 class DatabaseVault:
-    """The vault of one session; see `lidbook.engine.Vault`."""
+    """What one engine keeps for one session; see `lidbook.engine.Vault`. No engine reads another's."""
 
-    def __init__(self, database: Database, session: int) -> None:
+    def __init__(self, database: Database, session: int, engine: str) -> None:
         self._database = database
-        self._session = session
+        self._key = (session, engine)
 
     async def get(self, name: str) -> bytes | None:
         """The blob, or None."""
         row = self._database.reader.execute(
-            "SELECT value FROM vault WHERE session = ? AND name = ?", (self._session, name)
+            "SELECT value FROM vault WHERE session = ? AND engine = ? AND name = ?", (*self._key, name)
         ).fetchone()
         return None if row is None else bytes(row[0])
 
     async def put(self, blobs: Mapping[str, bytes | None]) -> None:
         """Write all of these or none; None deletes. Returns after COMMIT."""
-        session, changes = self._session, dict(blobs)
+        key, changes = self._key, dict(blobs)
 
         def work(connection: sqlite3.Connection) -> None:
             for name, value in changes.items():
                 if value is None:
-                    connection.execute("DELETE FROM vault WHERE session = ? AND name = ?", (session, name))
+                    connection.execute("DELETE FROM vault WHERE session = ? AND engine = ? AND name = ?", (*key, name))
                 else:
                     connection.execute(
-                        "INSERT INTO vault (session, name, value) VALUES (?, ?, ?) "
-                        "ON CONFLICT (session, name) DO UPDATE SET value = excluded.value",
-                        (session, name, value),
+                        "INSERT INTO vault (session, engine, name, value) VALUES (?, ?, ?, ?) "
+                        "ON CONFLICT (session, engine, name) DO UPDATE SET value = excluded.value",
+                        (*key, name, value),
                     )
 
         await self._database.write(work)
 
-    async def clear(self) -> None:
-        """Forget all of it."""
-        session = self._session
 
-        def work(connection: sqlite3.Connection) -> None:
-            connection.execute("DELETE FROM vault WHERE session = ?", (session,))
+async def forget_vaults(database: Database, session: int) -> None:
+    """Forget what every engine kept for a session."""
 
-        await self._database.write(work)
+    def work(connection: sqlite3.Connection) -> None:
+        connection.execute("DELETE FROM vault WHERE session = ?", (session,))
+
+    await database.write(work)

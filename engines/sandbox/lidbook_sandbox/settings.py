@@ -1,6 +1,6 @@
 """What can be set for a session of the sandbox."""
 
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -12,6 +12,8 @@ from lidbook.world.sources import WorldSource
 
 class SandboxSettings(EngineSettings):
     """Which world, who in it, and how patient the engine is."""
+
+    local_files: ClassVar[frozenset[str]] = frozenset({"world"})
 
     world: str | None = None
     """`demo` (also when nothing is given), or the path of a .json, .vcf or .csv file."""

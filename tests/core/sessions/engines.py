@@ -20,6 +20,8 @@ class ScriptedSettings(EngineSettings):
     other_account: bool = False
     slow_start: bool = False
     fail_to_start: bool = False
+    hang: bool = False
+    needs_scan: bool = False
     feeds_at_once: bool = False
 
 
@@ -40,8 +42,17 @@ class ScriptedSession(EngineSession):
         return settings
 
     async def start(self) -> None:
+        self.script.starts += 1
+        if self.script.start_error is not None:
+            raise self.script.start_error
         if self.settings.fail_to_start:
             raise RuntimeError("no luck")
+        if self.settings.hang:
+            self.script.hanging.set()
+            await asyncio.Event().wait()
+        if self.settings.needs_scan and await self.context.vault.get("link") is None:
+            self.context.qr("scan me")
+            return
         if self.settings.slow_start:
             return
         if self.settings.feeds_at_once:
@@ -51,6 +62,12 @@ class ScriptedSession(EngineSession):
     async def _feed(self) -> None:
         fact = FieldFact(PhoneNumber("15550199"), Field.FULL_NAME, "From the wrong book", Source.ADDRESS_BOOK, 10**12)
         await self.context.facts([fact])
+
+    async def scan(self) -> None:
+        """The owner scans the QR code."""
+        await self.context.vault.put({"link": self.engine.name.encode()})
+        (self.context.folder / "keys").write_text(self.engine.name)
+        self.report(SessionStatus.WORKING)
 
     async def stop(self) -> None:
         self.script.stopped += 1
@@ -123,6 +140,11 @@ class Script:
         self.blocked: set[UserId] = set()
         self.asked: list[tuple[str, object]] = []
         self.sessions: list[ScriptedSession] = []
+        self.starts = 0
+        self.start_error: Exception | None = None
+        """What every start fails with."""
+        self.hanging = asyncio.Event()
+        """Set as soon as a start hangs."""
         self.stopped = 0
         self.forgetful = False
         self.nobody: bool | None = False

@@ -33,7 +33,8 @@ async def test_an_engine_that_leaks_a_cancelling_at_the_start_has_crashed(
 ) -> None:
     monkeypatch.setattr(ScriptedSession, "start", _ends_by_its_own_cancelling)
     session = await core.lidbook.sessions.create("s", SessionConfig())
-    assert (session.status, session.reason) == (SessionStatus.FAILED, StatusReason.CRASHED)
+    assert (session.status, session.reason) == (SessionStatus.STARTING, StatusReason.CRASHED)
+    assert not session.is_running
 
 
 async def test_an_engine_that_leaks_a_cancelling_at_the_end_is_stopped(
@@ -52,7 +53,8 @@ async def test_a_runtime_that_cannot_be_looked_at_is_a_status(core: Core, monkey
 
     monkeypatch.setattr(Runtime, "check", check)
     session = await core.lidbook.sessions.create("s", SessionConfig())
-    assert (session.status, session.reason) == (SessionStatus.FAILED, StatusReason.CRASHED)
+    assert (session.status, session.reason) == (SessionStatus.STARTING, StatusReason.CRASHED)
+    assert not session.is_running
 
 
 async def test_what_sessions_share_may_fail_to_close(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,7 +215,7 @@ async def test_a_name_that_is_not_there_leaves_no_lock(core: Core) -> None:
     for number in range(20):
         with pytest.raises(SessionNotFound):
             await core.lidbook.sessions.start(f"nobody{number}")
-    assert core.lidbook.sessions._locks == {}
+    assert core.lidbook.sessions._turns.is_idle()
 
 
 async def test_making_what_is_being_deleted_is_done_once(core: Core) -> None:
@@ -228,7 +230,7 @@ async def test_making_what_is_being_deleted_is_done_once(core: Core) -> None:
 async def test_a_session_whose_engine_is_gone_can_be_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lidbook = await open_core(tmp_path, Script())
     await lidbook.sessions.create("s", SessionConfig(), start=False)
-    await lidbook._database.write(lambda c: c.execute("UPDATE session SET engine = 'gone'").rowcount)
+    await lidbook.database.write(lambda c: c.execute("UPDATE session SET engine = 'gone'").rowcount)
     await lidbook.close()
     lidbook = await open_core(tmp_path, Script())
     await lidbook.sessions.delete("s")
@@ -240,7 +242,7 @@ async def test_a_config_that_no_longer_parses_is_one_sessions_trouble(tmp_path: 
     lidbook = await open_core(tmp_path, Script())
     await lidbook.sessions.create("s", SessionConfig(), start=False)
     await lidbook.sessions.create("t", SessionConfig(), start=False)
-    await lidbook._database.write(
+    await lidbook.database.write(
         lambda c: c.execute("""UPDATE session SET config = '{"proxy": 5}' WHERE name = 's'""").rowcount
     )
     await lidbook.close()

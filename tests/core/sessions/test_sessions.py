@@ -107,12 +107,14 @@ async def test_a_session_that_is_not_there(core: Core) -> None:
 
 async def test_an_engine_that_fails_to_start_is_a_status(core: Core) -> None:
     session = await core.lidbook.sessions.create("s", SessionConfig(settings={"fail_to_start": True}))
-    assert (session.status, session.reason) == (SessionStatus.FAILED, StatusReason.CRASHED)
+    assert (session.status, session.reason) == (SessionStatus.STARTING, StatusReason.CRASHED)
+    assert session.detail is not None
+    assert session.detail.startswith("scripted failed to start: RuntimeError, see the server's log; attempt 1 follows")
     with pytest.raises(SessionNotReady):
-        await core.lidbook.sessions.usable("s")
+        await core.lidbook.sessions.usable("s")  # at once: the next attempt is further away than it waits
     await core.lidbook.sessions.update("s", SessionConfig())
-    await core.lidbook.sessions.start("s")
-    await core.lidbook.sessions.usable("s")
+    session = await core.lidbook.sessions.usable("s")
+    assert (session.reason, session.detail) == (None, None)
 
 
 async def test_another_account_does_not_get_into_this_directory(core: Core) -> None:

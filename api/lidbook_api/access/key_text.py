@@ -1,7 +1,9 @@
-"""The API key: what is accepted as one, and comparing it."""
+"""The text of keys: what is accepted as one, how one is made, what of it is stored and shown."""
 
 import hashlib
 import hmac
+import secrets
+import string
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -11,6 +13,11 @@ WEAK: Final = frozenset({"123", "321", "waha", "admin", "0" * 32, "1" * 32})
 PREFIX: Final = "sha512:"
 """Marks a key of which the server knows only the SHA-512, in hexadecimal."""
 
+_ALPHABET: Final = string.ascii_letters + string.digits
+_LENGTH: Final = 32
+_MADE: Final = "key_"
+_SHOWN: Final = 2
+
 
 class WeakKey(ValueError):
     """The key must not be used; the message says what to use instead."""
@@ -18,7 +25,7 @@ class WeakKey(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """The server's one key, as its SHA-512."""
+    """The key in the environment, as its SHA-512."""
 
     digest: bytes
 
@@ -33,11 +40,26 @@ class ApiKey:
             if len(digest) != hashlib.sha512().digest_size:
                 raise WeakKey(f"the API key starts with {PREFIX}, so 128 hexadecimal digits must follow")
         else:
-            digest = hashlib.sha512(text.encode()).digest()
-        if any(digest == hashlib.sha512(weak.encode()).digest() for weak in WEAK):
+            digest = digest_of(text.encode())
+        if any(digest == digest_of(weak.encode()) for weak in WEAK):
             raise WeakKey("this API key is known to everybody; make one with: openssl rand -hex 16")
         return cls(digest)
 
     def matches(self, given: bytes) -> bool:
         """Whether a client gave this key. Takes the same time whatever it gave."""
-        return hmac.compare_digest(hashlib.sha512(given).digest(), self.digest)
+        return hmac.compare_digest(digest_of(given), self.digest)
+
+
+def digest_of(given: bytes) -> bytes:
+    """What is stored and compared instead of a key."""
+    return hashlib.sha512(given).digest()
+
+
+def new_key() -> str:
+    """A key nobody has ever seen: 190 bits of chance, so that its plain SHA-512 is as good as any slower hash."""
+    return _MADE + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
+
+
+def masked(key: str) -> str:
+    """What lists show of a key that `new_key` made: enough to tell two apart."""
+    return f"{key[: len(_MADE) + _SHOWN]}…{key[-_SHOWN:]}"

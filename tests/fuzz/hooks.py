@@ -1,0 +1,35 @@
+"""What schemathesis is told about this API: which sessions there are, so that most cases get past the look-up.
+
+Loaded by schemathesis itself (`SCHEMATHESIS_HOOKS`); a share of the cases keeps whatever was generated.
+"""
+
+import zlib
+from typing import Any, Final
+
+import schemathesis
+
+KEPT: Final = 4
+"""One case in so many keeps the session's name that was generated."""
+
+
+def session_for(method: str, path: str) -> str:
+    """The session that an operation is aimed at; those that end or forget something have one each."""
+    if path.endswith(("/logout", "/reset")):
+        return "forgotten"
+    if path.endswith(("/stop", "/restart", "/start")):
+        return "stopped"
+    if path == "/api/sessions/{session}" and method in ("DELETE", "PUT"):
+        return {"DELETE": "deleted", "PUT": "changed"}[method]
+    return "scanning" if "/auth/" in path else "default"
+
+
+@schemathesis.hook
+def before_call(context: Any, case: Any, kwargs: Any) -> None:
+    """Aim at a session that exists, mostly; always where one that does not gets an empty body beside a JSON one, which
+    OpenAPI cannot say."""
+    method, path = case.method.upper(), case.operation.path
+    always = path.endswith("/stop") or (method == "DELETE" and path == "/api/sessions/{session}")
+    for values in (case.path_parameters, case.query):
+        generated = values.get("session") if values else None
+        if generated is not None and (always or zlib.crc32(repr(generated).encode()) % KEPT):
+            values["session"] = session_for(method, path)
