@@ -3,19 +3,14 @@
 import json
 import shutil
 import sys
-from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
 from lidbook import __version__
-from lidbook_api.commands import backup, doctor, keys, sessions
-
-GROUP: Final = "lidbook.commands"
-"""Entry-point group in which a distribution names further commands, each a `typer.Typer`."""
-
-OWN: Final = frozenset({"backup", "doctor", "engines", "features", "keys", "openapi", "restore", "serve", "sessions"})
+from lidbook_api.commands import backup, doctor, keys, sessions, webhooks
+from lidbook_api.commands.strangers import OWN, add_commands
 
 cli = typer.Typer(
     name="lidbook",
@@ -27,6 +22,7 @@ cli = typer.Typer(
 )
 cli.add_typer(keys.commands, name="keys")
 cli.add_typer(sessions.commands, name="sessions")
+cli.add_typer(webhooks.commands, name="webhooks")
 cli.command("backup")(backup.backup)
 cli.command("restore")(backup.restore)
 cli.command("doctor")(doctor.doctor)
@@ -39,25 +35,6 @@ def main() -> None:
         for line in add_commands(cli):
             print(line, file=sys.stderr)
     cli()
-
-
-def add_commands(parent: typer.Typer) -> list[str]:
-    """Add the commands that other packages bring; returns a line for each that cannot be used."""
-    faults = []
-    for entry in sorted(entry_points(group=GROUP)):
-        try:
-            commands = entry.load()
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a stranger's module raises
-            fault: str | None = f"{type(error).__name__}: {error}"
-        else:
-            fault = "the name is taken" if entry.name in OWN else None
-            if not isinstance(commands, typer.Typer):
-                fault = f"{entry.value} is no typer.Typer"
-        if fault is None:
-            parent.add_typer(commands, name=entry.name)
-        else:
-            faults.append(f"lidbook: command '{entry.name}' cannot be used: {fault}")
-    return faults
 
 
 def _print_version(asked: bool) -> None:

@@ -14,6 +14,8 @@ import httpx
 import pytest
 
 from lidbook import __version__
+from lidbook_api.settings import variables
+from lidbook_api.variables import READ_ELSEWHERE
 
 from .programs import LIDBOOK, Run, Running, Start
 
@@ -200,31 +202,45 @@ def test_sessions_named_in_the_environment_are_started(start: Start) -> None:
     assert names == ["default", "sales", "support"]
 
 
-def test_a_request_under_way_is_finished(start: Start) -> None:
-    running = start()
-    with socket.create_connection(("127.0.0.1", int(running.url.rpartition(":")[2]))) as connection:
-        connection.sendall(b"POST /api/contacts/block HTTP/1.1\r\nHost: localhost\r\nContent-Length: 28\r\n\r\n")
-        connection.sendall(b'{"contactId":')
-        httpx.get(f"{running.url}/ping")
-        running.process.send_signal(signal.SIGTERM)
-        connection.sendall(b' "11231231231"}')
-        connection.settimeout(20)
-        assert connection.recv(100).startswith(b"HTTP/1.1 201")
-    running.process.communicate(timeout=20)
-    assert running.process.returncode == 0
-
-
 # the other commands
 
 
 def test_help_names_the_commands(run: Run) -> None:
     shown = run("--help")
     assert shown.returncode == 0
-    for command in ("serve", "engines", "features", "openapi", "sandbox"):
+    for command in (
+        "serve",
+        "sessions",
+        "keys",
+        "backup",
+        "restore",
+        "doctor",
+        "engines",
+        "features",
+        "openapi",
+        "sandbox",
+    ):
         assert re.search(rf"^  {command} ", shown.stdout, re.MULTILINE)
 
 
-@pytest.mark.parametrize("heavy", ["fastapi", "uvicorn", "starlette", "pydantic_settings", "phonenumbers", "vobject"])
+@pytest.mark.parametrize(
+    "heavy",
+    [
+        "fastapi",
+        "httpx",
+        "orjson",
+        "phonenumbers",
+        "pydantic",
+        "pydantic_settings",
+        "rich",
+        "segno",
+        "sqlite3",
+        "starlette",
+        "structlog",
+        "uvicorn",
+        "vobject",
+    ],
+)
 def test_the_command_line_itself_imports_nothing_heavy(environment: dict[str, str], heavy: str) -> None:
     code = f"import sys, lidbook_api.cli; sys.exit({heavy!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
@@ -272,3 +288,18 @@ def test_a_strangers_broken_command_is_reported_and_stops_nothing(environment: d
     assert "command 'plain' cannot be used: json:dumps is no typer.Typer" in shown.stderr
     assert "command 'serve' cannot be used" in shown.stderr
     assert "sandbox" in shown.stdout
+
+
+# what is written about it
+
+OPERATE = Path(__file__).parents[2] / "docs" / "operate.md"
+
+
+def test_the_commands_and_variables_in_the_document_exist(run: Run) -> None:
+    text = OPERATE.read_text("utf-8")
+    shown = run("--help").stdout
+    for command in set(re.findall(r"\blidbook (serve|[a-z]+)(?= |`|$|\n)", text)) - {"lidbook"}:
+        assert re.search(rf"^  {command} ", shown, re.MULTILINE), command
+    assert set(re.findall(r"LIDBOOK_[A-Z_]+", text)) <= variables() | READ_ELSEWHERE.keys()
+    for option in set(re.findall(r"lidbook (backup|restore|doctor)[^`\n]* (--[a-z-]+)", text)):
+        assert option[1] in run(option[0], "--help").stdout

@@ -1,6 +1,7 @@
 """Settings: where they come from, which wins, what is refused."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -227,3 +228,109 @@ def test_no_variable_has_two_meanings() -> None:
 def test_every_setting_has_a_variable_of_its_own() -> None:
     named = [alias for field in ServerSettings.model_fields.values() for alias in field.validation_alias.choices]  # type: ignore[union-attr]
     assert len(named) == len(set(named))
+
+
+# docs/environment.md
+
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "environment.md"
+"""The table of all variables."""
+
+WAHAS = [
+    "WHATSAPP_DEFAULT_ENGINE",
+    "WHATSAPP_API_PORT",
+    "PORT",
+    "WHATSAPP_API_HOSTNAME",
+    "WHATSAPP_API_SCHEMA",
+    "WAHA_BASE_URL",
+    "WAHA_API_KEY",
+    "WHATSAPP_API_KEY",
+    "WAHA_NO_API_KEY",
+    "WAHA_API_KEY_PLAIN",
+    "WHATSAPP_API_KEY_EXCLUDE_PATH",
+    "WAHA_DASHBOARD_ENABLED",
+    "WAHA_DASHBOARD_USERNAME",
+    "WAHA_DASHBOARD_PASSWORD",
+    "WAHA_DASHBOARD_NO_PASSWORD",
+    "WHATSAPP_SWAGGER_ENABLED",
+    "WHATSAPP_SWAGGER_USERNAME",
+    "WHATSAPP_SWAGGER_PASSWORD",
+    "WHATSAPP_SWAGGER_NO_PASSWORD",
+    "WHATSAPP_HOOK_URL",
+    "WHATSAPP_HOOK_EVENTS",
+    "WHATSAPP_HOOK_HMAC_KEY",
+    "WHATSAPP_HOOK_RETRIES_POLICY",
+    "WHATSAPP_HOOK_RETRIES_DELAY_SECONDS",
+    "WHATSAPP_HOOK_RETRIES_ATTEMPTS",
+    "WHATSAPP_HOOK_CUSTOM_HEADERS",
+    "WHATSAPP_START_SESSION",
+    "WHATSAPP_RESTART_ALL_SESSIONS",
+    "WAHA_WORKER_ID",
+    "WAHA_WORKER_RESTART_SESSIONS",
+    "WAHA_AUTO_START_DELAY_SECONDS",
+    "WAHA_LOCAL_STORE_BASE_DIR",
+    "WAHA_NAMESPACE",
+    "WAHA_SESSION_NAMESPACE",
+    "WHATSAPP_SESSIONS_POSTGRESQL_URL",
+    "WHATSAPP_SESSIONS_MONGO_URL",
+    "WAHA_SESSION_CONFIG_IGNORE_STATUS",
+    "WAHA_SESSION_CONFIG_IGNORE_GROUPS",
+    "WAHA_SESSION_CONFIG_IGNORE_CHANNELS",
+    "WAHA_SESSION_CONFIG_IGNORE_BROADCAST",
+    "WHATSAPP_PROXY_SERVER",
+    "WHATSAPP_PROXY_SERVER_LIST",
+    "WHATSAPP_PROXY_SERVER_INDEX_PREFIX",
+    "WHATSAPP_PROXY_USERNAME",
+    "WHATSAPP_PROXY_PASSWORD",
+    "WAHA_CLIENT_DEVICE_NAME",
+    "WAHA_CLIENT_BROWSER_NAME",
+    "WAHA_PRESENCE_AUTO_ONLINE",
+    "WAHA_PRESENCE_AUTO_ONLINE_DURATION_SECONDS",
+    "WAHA_PRINT_QR",
+    "WAHA_LOG_LEVEL",
+    "WAHA_LOG_FORMAT",
+    "DEBUG",
+    "WAHA_HTTP_STRICT_MODE",
+    "WAHA_DEBUG_MODE",
+    "WAHA_PROMETHEUS_ENABLED",
+]
+"""The variables of WAHA that matter to its users."""
+
+
+def rows() -> list[list[str]]:
+    """The cells of every table, without its head."""
+    lines = [line for line in DOCUMENT.read_text("utf-8").splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return [row for row in cells if row[0] not in ("variable", "---")]
+
+
+def names(cell: str) -> list[str]:
+    return re.findall(r"`([A-Z][A-Z0-9_]+)`", cell)
+
+
+def test_the_document_has_every_variable_once_and_no_other() -> None:
+    documented = [name for row in rows() for cell in (row[:2] if len(row) == 4 else row[:1]) for name in names(cell)]
+    expected = variables() | WITHOUT_EFFECT.keys() | REFUSED.keys() | READ_ELSEWHERE.keys()
+    assert sorted(documented) == sorted(expected - {"LIDBOOK_REQUIRE"})
+
+
+@pytest.mark.parametrize("name", WAHAS)
+def test_every_variable_of_wahas_is_decided(name: str) -> None:
+    assert name in variables() | WITHOUT_EFFECT.keys() | REFUSED.keys() | READ_ELSEWHERE.keys()
+
+
+def test_the_document_has_the_names_of_a_setting_in_the_order_that_wins_and_its_default() -> None:
+    settings = {str(field.validation_alias.choices[0]): field for field in ServerSettings.model_fields.values()}  # type: ignore[union-attr]
+    described = [row for row in rows() if len(row) == 4]
+    for ours, theirs, default, says in described:
+        listed = names(ours) + names(theirs)
+        assert says.endswith(".")
+        if listed[0] not in settings:
+            assert listed[0] in READ_ELSEWHERE
+            continue
+        field = settings[listed[0]]
+        assert listed == list(field.validation_alias.choices)  # type: ignore[union-attr]
+        if listed[0] != "LIDBOOK_DATA_DIR":
+            value = field.default
+            shown = "" if value in (None, ()) else str(value).lower() if isinstance(value, bool) else f"{value}"
+            assert default.strip("`") == shown, listed[0]

@@ -90,7 +90,7 @@ class Audit:
         try:
             await self.write(deed)
         except sqlite3.Error:
-            self._log.exception("not in the audit log", key=deed.key_id, action=deed.action, status=deed.status)
+            self._log.exception("not in the audit log", key_id=deed.key_id, action=deed.action, status=deed.status)
 
     async def write(self, deed: Deed) -> None:
         """Write a row, and let the oldest go when there are many."""

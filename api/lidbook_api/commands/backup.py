@@ -14,7 +14,6 @@ DataDir = Annotated[
         envvar=["LIDBOOK_DATA_DIR", "WAHA_LOCAL_STORE_BASE_DIR"],
         show_envvar=False,
         help="Where everything is kept.",
-        file_okay=False,
     ),
 ]
 

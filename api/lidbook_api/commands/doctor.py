@@ -37,7 +37,7 @@ def _findings(data_dir: Path | None) -> "list[Finding]":
     from lidbook import logs  # noqa: PLC0415 - and all of the server with what follows
     from lidbook.hooks import Hooks  # noqa: PLC0415
     from lidbook.registry import EngineRegistry  # noqa: PLC0415
-    from lidbook_api.cli import add_commands  # noqa: PLC0415
+    from lidbook_api.commands.strangers import add_commands  # noqa: PLC0415
     from lidbook_api.diagnosis import configured, data, installed, machine  # noqa: PLC0415
 
     logs.configure("critical")  # what it would log is found here, too

@@ -126,8 +126,8 @@ class Webhooks:
         return sorted((_report(lane) for lane in lanes if lane.session is session), key=lambda report: report.is_own)
 
     def entries(self, session: Session, *, with_own: bool = True) -> list[WebhookConfig]:
-        """The webhooks that hear of a session: its own, then the server's."""
-        return [*(session.config.webhooks or ()), *(self._own if with_own else ())]
+        """The webhooks that hear of a session: the server's own, which no session gets in the way of, then its own."""
+        return [*(self._own if with_own else ()), *(session.config.webhooks or ())]
 
     async def test(self, session: Session, url: str) -> Attempt:
         """Send `webhook.test` to one of the session's URLs, once. One that answers is tried again at once."""

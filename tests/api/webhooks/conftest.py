@@ -125,13 +125,15 @@ class Desk:
         return self.lane(session, url)
 
 
-def written(connection: sqlite3.Connection, session: int, count: int, kind: ChangeKind) -> list[Change]:
+def written(
+    connection: sqlite3.Connection, session: int, count: int, kind: ChangeKind, since: int = NOW
+) -> list[Change]:
     """So many entries, each about another number."""
     first = connection.execute(
         "UPDATE directory SET seq = seq + ? WHERE session = ? RETURNING seq", (count, session)
     ).fetchone()[0]
     changes = [
-        Change(seq=seq, at=NOW + seq, kind=kind, subject=f"{15550000000 + seq}@c.us", fields=("name",))
+        Change(seq=seq, at=since + seq, kind=kind, subject=f"{15550000000 + seq}@c.us", fields=("name",))
         for seq in range(first - count + 1, first + 1)
     ]
     connection.executemany(

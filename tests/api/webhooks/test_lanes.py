@@ -5,6 +5,7 @@ import sqlite3
 
 import orjson
 import pytest
+from structlog.testing import capture_logs
 
 from lidbook.changelog import dead_letters
 from lidbook.changelog.log import prune
@@ -14,7 +15,7 @@ from lidbook_api.events import PRUNED
 from lidbook_api.webhooks.lane import LaneState
 from lidbook_api.webhooks.signing import signature
 
-from .conftest import NOW, Desk, configured
+from .conftest import NOW, Desk, configured, written
 from .receivers import Received, answer
 
 
@@ -368,3 +369,36 @@ async def test_an_update_that_is_refused_changes_no_lane(desk: Desk) -> None:
         await desk.lidbook.sessions.update("a", configured({"url": "http://elsewhere/"}, engine="nothing"))
     await desk.log(session, 1)
     await there.until(1)
+
+
+async def test_it_does_not_matter_on_which_thread_the_core_tells(desk: Desk) -> None:
+    there = await desk.receiver()
+    session = await desk.session("a", {"url": there.url})
+    await desk.idle(session, there.url)
+    changes = await desk.lidbook.database.write(
+        lambda connection: written(connection, session.id, 3, ChangeKind.CONTACT_CREATED)
+    )
+    await asyncio.to_thread(desk.lidbook.hooks.tell_changes_committed, "a", changes)
+    await there.until(3)
+    await desk.idle(session, there.url)
+
+
+async def test_the_log_names_receivers_without_queries_keys_or_bodies(desk: Desk) -> None:
+    there = await desk.receiver(Answers([503, 400]))
+    with capture_logs() as lines:
+        session = await desk.session(
+            "a",
+            {
+                "url": there.url + "?token=hunter2",
+                "hmac": {"key": "hunter2"},
+                "customHeaders": [{"name": "Authorization", "value": "hunter2"}],
+                "retries": {"attempts": 0},
+            },
+        )
+        await desk.log(session, 2)
+        await desk.idle(session, there.url + "?token=hunter2")
+    told = {line["event"]: line for line in lines if line.get("receiver")}
+    assert set(told) == {"webhook receiver does not answer", "webhook event became a dead letter"}
+    assert {line["receiver"] for line in told.values()} == {there.url}
+    assert "hunter2" not in str(lines)
+    assert "1555000000" not in str(lines)
