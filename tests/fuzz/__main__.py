@@ -56,16 +56,15 @@ def main() -> int:
         serving(Path(folder) / "destructive") as ending,
         serving(Path(folder) / "reading") as url,
     ):
-        first = pool.submit(_pass, ending, folder, ["--include-path-regex", DESTRUCTIVE], 60, wanted.seed)
-        seed, passes = wanted.seed, [first]
-        made, failed = 0, False
+        reading = ["--exclude-path-regex", DESTRUCTIVE]
+        passes = [pool.submit(_pass, ending, folder, ["--include-path-regex", DESTRUCTIVE], 60, wanted.seed)]
+        made, failed, seed = 0, False, wanted.seed
         while passes:
+            while not failed and made + EXPECTED * len(passes) < wanted.requests:
+                seed += 1
+                passes.append(pool.submit(_pass, url, folder, reading, 150, seed))
             count, fault = passes.pop(0).result()
             made, failed = made + count, failed or fault
-            while made + sum(EXPECTED for _ in passes) < wanted.requests and len(passes) < AT_ONCE and not failed:
-                seed += 1
-                reading = ["--exclude-path-regex", DESTRUCTIVE]
-                passes.append(pool.submit(_pass, url, folder, reading, 150, seed))
     verdict = "with failures, see above" if failed else "0 failures"
     print(f"fuzz: {made:,} requests in {time.monotonic() - began:.0f} s, {verdict}")
     return 1 if failed or made < wanted.requests else 0
