@@ -263,7 +263,7 @@ OPERATIONS: Final = (
         delete_session,
         _TAG,
         "Delete a session",
-        "With its credentials and everything that is known through it. A session that is gone already is no error.",
+        "Unlinks the device where it can, and forgets all that is known through it. One that is gone is no error.",
         (SESSION_PATH,),
         scope=Scope.DELETE,
     ),
@@ -340,8 +340,8 @@ OPERATIONS: Final = (
         reset_session,
         _TAG,
         "Reset a session",
-        "Forgets the credentials and everything that is known through them, and keeps name and config: for a session "
-        "that is FAILED with `account_changed`, so that another account can be linked.",
+        "Unlinks the device, forgets everything known through it, keeps name and config: for a session that is FAILED "
+        "with `account_changed`, so that another account can be linked.",
         (SESSION_PATH,),
         status=201,
         answer=ref("SessionInfo"),
