@@ -31,6 +31,11 @@ def commands() -> list[tuple[str, str]]:
     return found
 
 
+def undated(text: str) -> str:
+    """The same without what a day decides: until when the address of a picture is good."""
+    return re.sub(r"\?oe=[0-9a-f]{8}\b", "?oe=…", text)
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """`lidbook serve` on an empty data dir, in a process of its own."""
@@ -70,7 +75,7 @@ def test_the_tour_is_what_happens(server: str) -> None:
             check=True,
         )
         if expected.startswith(("{", "[")):
-            assert json.loads(run.stdout) == json.loads(expected), command
+            assert json.loads(undated(run.stdout)) == json.loads(undated(expected)), command
         else:
             assert run.stdout.strip() == expected, command
 

@@ -23,8 +23,9 @@ from lidbook.values import (
 from lidbook.world.changes import Change
 from lidbook.world.conditions import ConditionFolder, Kind
 from lidbook.world.service import WorldService
+from lidbook.world.wire import WireState
 from lidbook_sandbox.feeding import Feeder
-from lidbook_sandbox.line import Line, LineState
+from lidbook_sandbox.line import Line
 from lidbook_sandbox.settings import SandboxSettings
 from lidbook_sandbox.worlds import OpenWorld, Worlds
 
@@ -67,8 +68,8 @@ class SandboxSession(EngineSession):
     async def stop(self) -> None:
         """Disconnect; the device stays linked."""
         task, self._task = self._task, None
-        if self._line.state is LineState.OPEN:
-            self._line.move(LineState.CLOSED)
+        if self._line.state is WireState.OPEN:
+            self._line.move(WireState.CLOSED)
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
@@ -82,7 +83,7 @@ class SandboxSession(EngineSession):
     async def logout(self) -> None:
         """Unlink this device and forget the link."""
         await self._line.answer(Capability.SESSION_LOGOUT, lambda: None)
-        self._line.move(LineState.REMOVED)
+        self._line.move(WireState.REMOVED)
         await self.stop()
         await self.context.vault.put({LINK: None})
 
@@ -192,7 +193,7 @@ class SandboxSession(EngineSession):
         if not await self._is_linked(service) and not await self._link(service):
             self.context.status(SessionStatus.FAILED, StatusReason.QR_EXPIRED)
             return
-        self._line.move(LineState.OPEN)
+        self._line.move(WireState.OPEN)
         feeding = asyncio.create_task(self._feed(feeder), name=f"feed {self.context.session}")
         feeding.add_done_callback(lambda _: self._line.pulse())
         try:
@@ -210,7 +211,7 @@ class SandboxSession(EngineSession):
             if feeding.done():
                 feeding.result()
             if conditions.take(Kind.LOGOUT):
-                self._line.move(LineState.REMOVED)
+                self._line.move(WireState.REMOVED)
                 await self.context.vault.put({LINK: None})
                 self.context.status(SessionStatus.FAILED, StatusReason.LOGGED_OUT)
                 return
@@ -301,6 +302,6 @@ class SandboxSession(EngineSession):
         if error is None:
             return
         expected = isinstance(error, LidbookError)
-        self._line.move(LineState.CLOSED)
+        self._line.move(WireState.CLOSED)
         self.context.log.error("the sandbox session failed", error=str(error) if expected else repr(error))
         self.context.status(SessionStatus.FAILED, StatusReason.RUNTIME if expected else StatusReason.CRASHED)

@@ -20,9 +20,10 @@ from lidbook.identifiers import GroupId, Lid, PhoneNumber
 from lidbook.values import Person, SessionStatus
 from lidbook.world.service import WorldService
 from lidbook.world.sources import WorldSource
+from lidbook.world.wire import WireState
 from lidbook_sandbox.engine import SandboxEngine
 from lidbook_sandbox.feeding import Feeder
-from lidbook_sandbox.line import Line, LineState
+from lidbook_sandbox.line import Line
 from lidbook_sandbox.session import SandboxSession
 from lidbook_sandbox.settings import SandboxSettings
 
@@ -359,7 +360,7 @@ async def test_after_a_deleted_journal_the_world_is_told_again(
 
 async def test_two_that_catch_up_at_once_tell_every_change_once(engine: SandboxEngine, tmp_path: Path) -> None:
     context, line, service = RecordingContext(tmp_path), Line(1), await open_service(engine)
-    line.move(LineState.OPEN)
+    line.move(WireState.OPEN)
     feeder = Feeder(context, service, "any", line)
     context.gate.clear()
     service.live.change_about(JOHN_LID, "One")
