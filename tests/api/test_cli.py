@@ -113,6 +113,7 @@ def test_a_database_that_is_none_is_told_in_one_line(run: Run, tmp_path: Path) -
     ("arguments", "variables", "message"),
     [
         (["--host", "0.0.0.0"], {}, "set LIDBOOK_API_KEY"),
+        (["--host", "0.0.0.0"], {"WAHA_NO_API_KEY": "True", "WAHA_API_KEY": ""}, "set LIDBOOK_API_KEY"),
         ([], {"WAHA_API_KEY": "123"}, "known to everybody"),
         ([], {"WAHA_NO_API_KEY": "perhaps"}, "WAHA_NO_API_KEY: must be true, false, 1 or 0"),
         (["--engine", "carrier-pigeon"], {}, "Engine 'carrier-pigeon' is not installed; installed: sandbox"),

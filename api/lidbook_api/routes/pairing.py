@@ -20,6 +20,9 @@ from lidbook_api.operation import Fault, Operation, ref
 from lidbook_api.parameters import SESSION, SESSION_PATH, Choice, Schema
 from lidbook_api.query import parse_query
 
+_NO_SCREENSHOT: Final = {SessionStatus.STARTING: "Can not get screenshot in status STARTING"}
+"""What is said where WAHA does not call the status unknown."""
+
 FORMAT: Final = Choice("format", "`raw` is the text in the QR code, `image` a PNG.", ("image", "raw"), "image")
 
 
@@ -56,7 +59,7 @@ async def get_screenshot(request: Request) -> Response:
     if session.status is SessionStatus.SCAN_QR_CODE:
         return _image(request, qr_image(_code(session)), served_by(session))
     if session.status is not SessionStatus.WORKING:
-        raise InvalidState(f"Can not get screenshot in status {session.status.value}")
+        raise InvalidState(_NO_SCREENSHOT.get(session.status, f"Unknown status - {session.status.value}"))
     try:
         image = await session.live.screenshot()
     except NotSupported as error:

@@ -9,9 +9,9 @@ from typing import Final, TypeVar
 from lidbook.capabilities import Feed
 from lidbook.engine import SessionContext
 from lidbook.facts import Fact, GroupFact, Source
+from lidbook.world.facts import blocklist_fact, change_facts, group_facts, group_list_fact, introduction_facts
 from lidbook.world.model import EPOCH
 from lidbook.world.service import WorldService
-from lidbook_sandbox.facts import blocklist_fact, change_facts, group_facts, group_list_fact, introduction_facts
 from lidbook_sandbox.line import Line
 from lidbook_sandbox.progress import (
     Progress,

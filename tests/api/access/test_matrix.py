@@ -19,7 +19,7 @@ from api.served import Served, serve
 from lidbook.session_config import SessionConfig
 from lidbook_api.access.scopes import GRANTED, Scope
 from lidbook_api.access.store import KeyStore
-from lidbook_api.access.stored import KeyWanted
+from lidbook_api.access.stored import KeyWanted, ScopedKind
 from lidbook_api.app import OPERATIONS
 from lidbook_api.operation import Operation
 from lidbook_api.routes import documentation
@@ -55,6 +55,9 @@ KINDS: Final = [
     Kind("admin, deleted", opens=False),
     *(Kind(f"session, {scope.value}", scopes=frozenset({scope})) for scope in GRANTED),
     Kind("session, nothing"),
+    Kind("session, without actions", scopes=EVERYTHING - {Scope.DELETE}),
+    Kind("session, its media key"),
+    Kind("session, its control key", scopes=frozenset({Scope.CONTROL})),
     Kind("session, everything", scopes=EVERYTHING),
     Kind("session, everything, for another", scopes=EVERYTHING, is_for_the_session=False),
     Kind("session, everything, for one that is not there", scopes=EVERYTHING, is_for_the_session=False),
@@ -107,6 +110,11 @@ async def text_of(served: Served, kind: Kind, session: str) -> str | None:
             wanted = KeyWanted(wanted.is_admin, wanted.session, is_active=False, actions=wanted.actions)
         case "expired":
             wanted = KeyWanted(wanted.is_admin, wanted.session, actions=wanted.actions, expires_at=soon)
+        case "without actions":
+            wanted = KeyWanted(session=session)
+        case "its media key" | "its control key":
+            scoped = ScopedKind.MEDIA if "media" in kind.name else ScopedKind.CONTROL
+            return (await keys.create_scoped(scoped, session))[1]
     key, text = await keys.create(wanted)
     match kind.name.partition(", ")[2]:
         case "deleted":
@@ -243,6 +251,11 @@ WAHAS: Final = {
         "GET /api/{session}/lids/pn/{phoneNumber}",
         "GET /api/sessions/{session}",
         "GET /api/sessions/{session}/me",
+        "GET /api/{session}/groups",
+        "GET /api/{session}/groups/count",
+        "GET /api/{session}/groups/{id}",
+        "GET /api/{session}/groups/{id}/participants",
+        "GET /api/{session}/groups/{id}/participants/v2",
     ],
     Scope.SEND: [
         "POST /api/contacts/block",
@@ -255,6 +268,9 @@ WAHAS: Final = {
         "POST /api/sessions/{session}/stop",
         "POST /api/sessions/{session}/restart",
         "POST /api/sessions/{session}/logout",
+        "POST /api/sessions/start",
+        "POST /api/sessions/stop",
+        "POST /api/sessions/logout",
         "GET /api/{session}/auth/qr",
         "POST /api/{session}/auth/request-code",
         "GET /api/screenshot",
@@ -276,10 +292,34 @@ WAHAS: Final = {
 }
 """What WAHA asks for, route by route."""
 
+OURS: Final = {
+    Scope.PUBLIC: ["GET /ping"],
+    Scope.SERVER: ["GET /api/engines", "GET /api/engines/{engine}", "GET /api/features"],
+    Scope.READ: ["GET /api/{session}/blocklist", "GET /api/{session}/webhooks"],
+    Scope.SEND: ["DELETE /api/{session}/contacts/{id}"],
+    Scope.SETTING: [
+        "POST /api/{session}/webhooks/test",
+        "GET /api/{session}/webhooks/dead-letters",
+        "DELETE /api/{session}/webhooks/dead-letters",
+        "POST /api/{session}/webhooks/dead-letters/resend",
+        "GET /api/{session}/webhooks/dead-letters/{id}",
+        "DELETE /api/{session}/webhooks/dead-letters/{id}",
+        "POST /api/{session}/webhooks/dead-letters/{id}/resend",
+    ],
+    Scope.DELETE: ["POST /api/sessions/{session}/reset"],
+    Scope.ADMIN: ["POST /api/keys/{id}/rotate", "GET /api/audit", "GET /metrics"],
+}
+"""What is asked for on routes that WAHA does not have, or asks nothing for."""
+
 
 @pytest.mark.parametrize(("scope", "route"), [(scope, route) for scope, routes in WAHAS.items() for route in routes])
 def test_wahas_routes_ask_for_wahas_scopes(scope: Scope, route: str) -> None:
     assert OPERATIONS[ROUTES.index(route)].scope is scope
+
+
+def test_every_route_is_written_here_with_its_scope() -> None:
+    written = {route: scope for table in (WAHAS, OURS) for scope, routes in table.items() for route in routes}
+    assert written == {route: operation.scope for route, operation in zip(ROUTES, OPERATIONS, strict=True)}
 
 
 # what one scope does not cover

@@ -21,7 +21,7 @@ def person(digits: str) -> Person:
 
 
 def test_it_is_small_and_every_account_in_it_works(service: WorldService) -> None:
-    assert len(open_source(WorldSource("demo")).world.people) == 24
+    assert len(open_source(WorldSource("demo")).world.people) == 25
     assert service.account().phone == PhoneNumber("12025550100")
     other = WorldService(service.live, PhoneNumber("12025550114"))
     assert {saved.full_name for saved in other.address_book()} == {"Robin Work", "Niamh Byrne", "Amelia (choir)"}

@@ -77,7 +77,7 @@ def test_checking_an_address_book_names_every_card_that_was_not_used(tmp_path: P
 
 
 def test_checking_the_demo_and_a_missing_file(tmp_path: Path) -> None:
-    assert json.loads(run("world", "check", "--json"))["people"] == 24
+    assert json.loads(run("world", "check", "--json"))["people"] == 25
     assert "cannot read" in run("world", "check", str(tmp_path / "none.json"), exit_code=1)
 
 
