@@ -1,6 +1,8 @@
 """JSON bodies: read within bounds, taken as WAHA's framework takes them."""
 
+import re
 import unicodedata
+from collections.abc import Mapping
 from typing import Final
 
 import orjson
@@ -19,10 +21,23 @@ MAX_DISCARDED: Final = 8 * 1024 * 1024
 MAX_NAME: Final = 256
 """Characters of a first or last name."""
 
-READ: Final = "lidbook.fields"
-"""Where in the ASGI scope the body is kept by who has read it before the endpoint."""
+_READ: Final = "lidbook.body"
+"""Where in the ASGI scope the body is kept once it was read."""
+
+_NO_OBJECT: Final = "The body must be a JSON object"
+_BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+={0,2}")
 
 Fields = dict[str, object]
+
+
+async def check_json(request: Request) -> None:
+    """Read a body that says it is JSON, for whoever needs it later. Raises `InvalidRequest` and `BodyTooLarge`.
+
+    As in WAHA, whose framework parses bodies before anybody asks whether the route has one.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json" and not isinstance(await _value(request), (dict, list)):
+        raise InvalidRequest(_NO_OBJECT)
 
 
 async def read_object(request: Request) -> Fields:
@@ -31,22 +46,29 @@ async def read_object(request: Request) -> Fields:
     Form fields are understood as well, and so is JSON that curl's `-d` labels as a form. Raises `InvalidRequest` and
     `BodyTooLarge`.
     """
-    if READ in request.scope:
-        fields: Fields = request.scope[READ]
-        return fields
-    raw = await _bounded(request)
+    value = await _value(request)
+    if not isinstance(value, dict):
+        raise InvalidRequest(_NO_OBJECT)
+    return value
+
+
+async def _value(request: Request) -> object:
+    """What is in the body, read and parsed once a request; of an empty body an empty object."""
+    if _READ not in request.scope:
+        request.scope[_READ] = _parsed(await _bounded(request), request.headers.get("content-type", ""))
+    return request.scope[_READ]
+
+
+def _parsed(raw: bytes, content_type: str) -> object:
     if not raw.strip():
         return {}
-    form = request.headers.get("content-type", "").lower().startswith("application/x-www-form-urlencoded")
-    if form and not raw.lstrip().startswith((b"{", b"[")):
+    is_form = content_type.lower().startswith("application/x-www-form-urlencoded")
+    if is_form and not raw.lstrip().startswith((b"{", b"[")):
         return dict(parse_query(raw))
     try:
-        value = orjson.loads(raw)
+        return orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise InvalidRequest(f"The body is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise InvalidRequest("The body must be a JSON object")
-    return value
 
 
 async def _bounded(request: Request) -> bytes:
@@ -92,6 +114,15 @@ def identifier(fields: Fields, name: str, faults: Faults) -> str:
     if isinstance(value, str):
         return value
     faults.append(f"{name} must be a string")
+    return ""
+
+
+def base64url(fields: Mapping[str, object], name: str, faults: Faults, within: str = "") -> str:
+    """Bytes in base64url that must be given, as browsers write them; padding is taken off."""
+    value = fields.get(name)
+    if isinstance(value, str) and _BASE64URL.fullmatch(value) and len(value.rstrip("=")) % 4 != 1:
+        return value.rstrip("=")
+    faults.append(f"{within}{name} must be a base64url string")
     return ""
 
 

@@ -10,6 +10,7 @@ import typer
 
 from lidbook import __version__
 from lidbook_api.commands import backup, doctor, keys, sessions, webhooks
+from lidbook_api.commands import engine as engine_commands
 from lidbook_api.commands.strangers import OWN, add_commands
 
 cli = typer.Typer(
@@ -20,6 +21,7 @@ cli = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+cli.add_typer(engine_commands.commands, name="engine")
 cli.add_typer(keys.commands, name="keys")
 cli.add_typer(sessions.commands, name="sessions")
 cli.add_typer(webhooks.commands, name="webhooks")

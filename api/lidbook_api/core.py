@@ -5,7 +5,8 @@ from typing import cast
 from starlette.requests import Request
 
 from lidbook.app import Lidbook
-from lidbook.capabilities import Capability
+from lidbook.capabilities import Capability, Feed
+from lidbook.errors import SessionNotRunning
 from lidbook.sessions.session import Session
 from lidbook.values import SessionStatus
 from lidbook_api.access.scopes import Access
@@ -58,6 +59,14 @@ async def always_readable(request: Request, name: str, capability: Capability) -
     return session
 
 
+def running(request: Request, name: str) -> Session:
+    """A session that is not STOPPED. Raises `SessionNotRunning`, for one that does not exist as well."""
+    session = sessions_of(request).find(name)
+    if session is None or session.status is SessionStatus.STOPPED:
+        raise SessionNotRunning(name)
+    return session
+
+
 def served_by(session: Session) -> Headers:
     """Headers of every answer of a session: whose people these are."""
     return [(b"lidbook-engine", session.engine.name.encode())]
@@ -66,7 +75,7 @@ def served_by(session: Session) -> Headers:
 def told(session: Session) -> Headers:
     """Headers of an answer from the directory: whose people these are, and whether they may be out of date."""
     headers = served_by(session)
-    if session.directory.is_syncing:
+    if not session.directory.is_whole and Feed.CONTACTS in session.engine.feeds:
         headers.append((b"lidbook-sync", b"incomplete"))
     if session.status is not SessionStatus.WORKING:
         headers.append((b"lidbook-stale", session.status.value.encode()))

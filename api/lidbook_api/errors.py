@@ -19,6 +19,7 @@ from lidbook.errors import (
     RateLimited,
     SessionMissing,
     SessionNotReady,
+    StorageFailed,
 )
 from lidbook_api.answers import Answer, Headers, json_answer
 from lidbook_api.faults import BodyTooLarge, InvalidFields
@@ -90,6 +91,10 @@ def known(request: Request, error: LidbookError) -> Answer:
             body = _usual(error, error.messages)
         case InvalidSessionName():
             body = _usual(error, [error.message])
+        case StorageFailed():
+            log = structlog.stdlib.get_logger("lidbook.api")
+            log.error("nothing can be stored", path=request.url.path, error=f"{error} ({error.__cause__})")
+            body = _usual(error, error.message)
         case BodyTooLarge():
             if error.hang_up:
                 headers.append((b"connection", b"close"))

@@ -13,7 +13,7 @@ from lidbook.identifiers import parse_wire
 from lidbook.session_config import WAHA_EVENTS
 from lidbook.sessions.session import Session
 from lidbook.ulid import ulid
-from lidbook_api.shown import me
+from lidbook_api.shown import me, pending
 
 _NOT_IN_STAR: Final = frozenset({"state.change", "engine.event"})
 """Events of WAHA's that `*` leaves out, as WAHA does."""
@@ -67,6 +67,13 @@ class EventWriter:
         event_id, payload = self.event_id(session, change), _payload(session, change)
         return self.compose(session, event_id, change.kind.value, change.seq, change.at, payload)
 
+    def kept(self, session: Session, change: Change, event: Event) -> Event:
+        """The event as it may be kept on disk: without a passkey's challenge or code, which are good for a minute."""
+        if change.kind is not ChangeKind.SESSION_STATUS:
+            return event
+        payload = {**_payload(session, change), "data": None}
+        return self.compose(session, event.id, event.name, event.seq, event.timestamp, payload)
+
     def pruned(self, session: Session, first: int, last: int, at: int) -> Event:
         """That the log forgot the entries from `first` to `last` before they were sent."""
         name = f"{self._instance}/{session.id}/pruned/{first}-{last}".encode()
@@ -100,7 +107,8 @@ class EventWriter:
 def _payload(session: Session, change: Change) -> dict[str, object]:
     kind, seq = change.kind, change.seq
     if kind is ChangeKind.SESSION_STATUS:
-        return {"name": session.name, **(change.data or {}), "data": None, "seq": seq}
+        status = change.data or {}
+        return {"name": session.name, **status, "data": pending(session, status.get("status")), "seq": seq}
     if kind is ChangeKind.CONTACTS_SYNCED:
         return {"name": session.name, "seq": seq}
     if kind is ChangeKind.GROUP_REFRESHED:

@@ -1,6 +1,7 @@
 """What a server starts with: session `default` on an empty data dir, and the world that the command line asks for."""
 
 import asyncio
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,9 +95,16 @@ def _listed(lines: list[str], report: Path) -> Iterator[str]:
     """The first of many lines, and the file that has them all."""
     if lines:
         yield from (f"  {line}" for line in lines[:SHOWN])
-        report.write_text("\n".join(lines) + "\n", "utf-8")
+        _write_private(report, "\n".join(lines) + "\n")
         more = f"and {len(lines) - SHOWN} more; " if len(lines) > SHOWN else ""
         yield f"  {more}all of them are in {report}"
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner reads: there are names and numbers in it."""
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123
+        os.fchmod(file.fileno(), 0o600)
+        file.write(text)
 
 
 async def prepare_sessions(lidbook: Lidbook, wanted: WorldWanted, also: tuple[str, ...]) -> list[str]:

@@ -37,7 +37,7 @@ TAGS: Final[list[dict[str, str]]] = [
 _HEADERS: Final = {
     "Lidbook-Engine": ("The engine that serves the session.", "sandbox"),
     "Lidbook-Stale": ("The session's status, when it is not WORKING and this may be out of date.", "STOPPED"),
-    "Lidbook-Sync": ("`incomplete` while the first sync of the contacts is under way.", "incomplete"),
+    "Lidbook-Sync": ("`incomplete` until the first sync of the contacts is complete.", "incomplete"),
     "Lidbook-Reason": ("Why the session is in its status.", "logged_out"),
     "Lidbook-Lid": ("Why there is, or is not, a phone number: mapped, pending, hidden or unknown.", "mapped"),
     "Lidbook-Picture": ("Why there is, or is not, a picture: present, none or hidden.", "present"),
@@ -65,6 +65,9 @@ _FAULTS: Final[dict[str, tuple[str, str, str, dict[str, JsonValue]]]] = {
         {
             "field": _error(["limit must not be less than 0"], "Bad Request", 400),
             "session": _error("Session name is required", "Bad Request", 400),
+            "body": _error(
+                "The body is not JSON: unexpected end of data: line 1 column 8 (char 7)", "Bad Request", 400
+            ),
         },
     ),
     Fault.UNAUTHORIZED: (
@@ -142,9 +145,12 @@ _FAULTS: Final[dict[str, tuple[str, str, str, dict[str, JsonValue]]]] = {
     ),
     Fault.UNAVAILABLE: (
         "503",
-        "What the engine needs is not on this machine; the message has the command that mends it.",
+        "What the engine needs is not on this machine, or the disk takes nothing; the message says what mends it.",
         "Error",
-        {"runtime": _error("Engine 'example' is installed but cannot be used: …", "Service Unavailable", 503)},
+        {
+            "runtime": _error("Engine 'example' is installed but cannot be used: …", "Service Unavailable", 503),
+            "storage": _error("the disk that holds the data dir is full: make room on it", "Service Unavailable", 503),
+        },
     ),
 }
 """Name of a response -> status, description, schema, examples."""
@@ -208,7 +214,11 @@ def build(app: FastAPI, operations: Iterable[Operation]) -> dict[str, Any]:
 
 
 def _faults(operation: Operation) -> tuple[str, ...]:
-    return operation.faults if operation.public else (Fault.UNAUTHORIZED, Fault.FORBIDDEN, *operation.faults)
+    """What it may answer besides success, with what follows from its having a body and from its needing a key."""
+    of_key = () if operation.public else (Fault.UNAUTHORIZED, Fault.FORBIDDEN)
+    of_body = (Fault.BAD_REQUEST, Fault.TOO_LARGE) if operation.changes else ()
+    of_disk = (Fault.UNAVAILABLE,) if operation.changes or Fault.FAILED in operation.faults else ()
+    return *of_key, *of_body, *of_disk, *operation.faults
 
 
 def _responses(operation: Operation) -> dict[str, Any]:

@@ -11,7 +11,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from lidbook.errors import LidbookError
+from lidbook.storage import storing
 from lidbook_api.access.scopes import Scope
+from lidbook_api.bodies import check_json
 from lidbook_api.core import access_of, sessions_of
 from lidbook_api.errors import known, refusal, unforeseen
 from lidbook_api.parameters import Parameter, Schema
@@ -86,15 +88,22 @@ class Operation:
         return self.name or self.endpoint.__name__
 
     @property
+    def changes(self) -> bool:
+        """Whether it is more than a question: it takes a body, and is noted in the audit log."""
+        return self.method != "GET"
+
+    @property
     def public(self) -> bool:
         """Whether it is served without a key."""
         return self.scope is Scope.PUBLIC
 
 
 def served(operation: Operation) -> Endpoint:
-    """The operation's endpoint behind its scope, its errors answered, changes and refusals in the audit log."""
+    """The operation's endpoint behind its scope and, for a change, behind a look at its body; its errors answered,
+    changes and refusals in the audit log.
+    """
     endpoint, scope, action = operation.endpoint, operation.scope, operation.operation_id
-    changes = operation.method != "GET"
+    changes = operation.changes
 
     async def serve(request: Request) -> Response:
         access = access_of(request)
@@ -104,7 +113,10 @@ def served(operation: Operation) -> Endpoint:
                 if session is not None:
                     sessions_of(request).admit(session)
                 access.require(scope)
-            response = await endpoint(request)
+            if changes:
+                await check_json(request)
+            with storing():
+                response = await endpoint(request)
         except LidbookError as error:
             response = known(request, error)
         except ClientDisconnect:

@@ -210,6 +210,49 @@ class PairingCode(Shape):
     code: str = Field(examples=["ABCD-EFGH"])
 
 
+class PasskeyDescriptor(Shape):
+    """A credential that may answer."""
+
+    id: str = Field(description="base64url.", examples=["AX8bTgH2"])
+    type: str = Field(examples=["public-key"])
+    transports: list[str] = Field(examples=[["internal", "hybrid"]])
+
+
+class PasskeyOptions(Shape):
+    """WebAuthn request options, as `PublicKeyCredential.parseRequestOptionsFromJSON` takes them."""
+
+    challenge: str = Field(description="base64url.", examples=["9WVUYm9AsQ"])
+    timeout: int = Field(description="Milliseconds for which it is good.", examples=[60000])
+    rp_id: str = Field(examples=["web.whatsapp.com"])
+    allow_credentials: list[PasskeyDescriptor]
+    user_verification: str = Field(examples=["required"])
+    extensions: dict[str, JsonValue]
+
+
+class PasskeySigned(Shape):
+    """What the authenticator signed, and its signature; base64url."""
+
+    client_data_json: str = Field(alias="clientDataJSON")
+    authenticator_data: str
+    signature: str
+    user_handle: str | None = None
+
+
+class PasskeyCredentialJson(Shape):
+    """A credential as the browser's `toJSON()` writes it."""
+
+    id: str = Field(description="base64url.")
+    raw_id: str = Field(description="base64url.")
+    type: Literal["public-key"]
+    response: PasskeySigned
+
+
+class PasskeyConfirmation(Shape):
+    """The code that has to be the one on the phone."""
+
+    code: str = Field(examples=["ABCD-EFGH"])
+
+
 class SessionCreateRequest(Shape):
     """What to create."""
 
@@ -252,6 +295,7 @@ ASKED: Final = (
     ContactRequest,
     ContactUpdate,
     RequestCode,
+    PasskeyCredentialJson,
     SessionCreateRequest,
     SessionUpdateRequest,
     SessionStartRequest,
@@ -275,6 +319,8 @@ ANSWERED: Final = (
     Group,
     GroupParticipant,
     PairingCode,
+    PasskeyConfirmation,
+    PasskeyOptions,
     QrValue,
     Health,
     LidPair,

@@ -24,6 +24,7 @@ from pydantic import ValidationError
 
 from lidbook import __version__, logs
 from lidbook.app import CoreSettings, Lidbook
+from lidbook.engine import Engine
 from lidbook.errors import LidbookError
 from lidbook.registry import EngineRegistry
 from lidbook.sessions.sessions import DEFAULT_ENGINE
@@ -32,7 +33,14 @@ from lidbook_api.access.local import has_admin_key
 from lidbook_api.app import create_app
 from lidbook_api.first_session import DEFAULT, WorldWanted, describe_sessions, prepare_sessions, read_world
 from lidbook_api.gate import is_loopback
-from lidbook_api.settings import KEY_VARIABLES, PLAIN_KEY_VARIABLE, ServerSettings, explain, variables
+from lidbook_api.settings import (
+    KEY_VARIABLES,
+    PLAIN_KEY_VARIABLE,
+    ServerSettings,
+    explain,
+    variable_of,
+    variables,
+)
 from lidbook_api.stopping import Stopping
 from lidbook_api.terminal_qr import ShownCodes
 from lidbook_api.variables import refusals, remarks
@@ -66,22 +74,32 @@ def run(wanted: Wanted) -> int:
     try:
         _check_variables()
         settings = settings_from(wanted.settings)
+        _check_host(settings.host)
         _check_locked(settings)
         engines = EngineRegistry.load()
-        engine = engines.get(settings.default_engine or DEFAULT_ENGINE)
+        engine = _default_engine(engines, settings, wanted)
         world = WorldWanted.of(wanted.world, wanted.people, wanted.seed, wanted.region, engine)
-        _make_data_dir(settings.data_dir)
-        for line in read_world(world, settings.data_dir):
-            _say(line)
         listening = _listen(settings)
     except (CannotServe, WeakKey, LidbookError) as error:
         _complain(str(error))
         return 2
-    logs.configure(settings.level, json=settings.log_format == "json")
-    for line in remarks(os.environ, variables()):
-        structlog.stdlib.get_logger("lidbook.api").warning(line)
-    with contextlib.closing(listening), asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_serve(settings, engines, world, listening))
+    with contextlib.closing(listening):
+        try:
+            _make_data_dir(settings.data_dir)
+        except CannotServe as error:
+            _complain(str(error))
+            return 1
+        try:
+            for line in read_world(world, settings.data_dir):
+                _say(line)
+        except LidbookError as error:
+            _complain(error.message)
+            return 2
+        logs.configure(settings.level, json=settings.log_format == "json")
+        for line in remarks(os.environ, variables()):
+            structlog.stdlib.get_logger("lidbook.api").warning(line)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(_serve(settings, engines, world, listening))
 
 
 async def _serve(
@@ -104,7 +122,7 @@ async def _serve(
             _complain(error.message)
             return 1
         except (OSError, sqlite3.Error) as error:
-            _complain(f"cannot open {settings.data_dir}: {error}")
+            _complain(f"cannot open {settings.data_dir}: {error}{_remedy(error)}")
             return 1
         try:
             app = create_app(lidbook, settings)  # before any session comes up: it counts what they do
@@ -254,6 +272,26 @@ def settings_from(given: Mapping[str, object]) -> ServerSettings:
         raise CannotServe(explain(error)) from error
 
 
+def _check_host(host: str) -> None:
+    """Raise `CannotServe` where the host is no address at all."""
+    try:
+        socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise CannotServe(
+            f"{host!r} is no address of this machine: give --host, or LIDBOOK_HOST, one that it has, as 127.0.0.1, or "
+            "0.0.0.0 for all of them"
+        ) from error
+
+
+def _default_engine(engines: EngineRegistry, settings: ServerSettings, wanted: Wanted) -> type[Engine]:
+    """The engine of sessions that name none. Raises `CannotServe`, which says who named it."""
+    try:
+        return engines.get(settings.default_engine or DEFAULT_ENGINE)
+    except LidbookError as error:
+        place = "--engine" if "default_engine" in wanted.settings else variable_of("default_engine", os.environ)
+        raise CannotServe(f"{place}: {error.message}" if settings.default_engine else error.message) from error
+
+
 def _check_locked(settings: ServerSettings) -> None:
     """Raise `CannotServe` where others would reach a server that asks for no key, or has none that opens it."""
     if is_loopback(settings.host) or settings.key() is not None:
@@ -292,6 +330,12 @@ def _listen(settings: ServerSettings) -> socket.socket:
         ) from error
 
 
+def _remedy(error: Exception) -> str:
+    """What mends a database that cannot be read; nothing where it is busy, or the disk full."""
+    damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
+    return "; restore a backup:  lidbook restore FILE --replace" if damaged else ""
+
+
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     try:
         import uvloop  # noqa: PLC0415 - not on every platform
@@ -325,7 +369,8 @@ def _where(settings: ServerSettings, listening: socket.socket) -> Iterator[str]:
         yield f"  Swagger UI  {url}/"
     yield f"  data dir    {settings.data_dir}"
     for pattern in settings.patterns:
-        yield f"  ignored     '{pattern}' in {KEY_VARIABLES[1]}_EXCLUDE_PATH: name whole paths, such as health"
+        place = variable_of("open_paths", os.environ)
+        yield f"  ignored     '{pattern}' in {place}: name whole paths, such as health"
 
 
 def _try_it(lidbook: Lidbook, listening: socket.socket, *, locked: bool) -> Iterator[str]:

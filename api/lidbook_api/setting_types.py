@@ -6,6 +6,9 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BeforeValidator
 from pydantic_settings import NoDecode
 
+from lidbook.errors import LidbookError
+from lidbook.sessions.names import check_name
+
 _BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
 _LEVELS: Final = {"warn": "warning", "trace": "debug", "fatal": "critical", "silent": "critical"}
 """WAHA's names for log levels that are called otherwise here."""
@@ -30,6 +33,15 @@ def _asks_for_debugging(value: object) -> object:
 
 def _comma_list(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _session_names(value: tuple[str, ...]) -> tuple[str, ...]:
+    for name in value:
+        try:
+            check_name(name)
+        except LidbookError as error:
+            raise ValueError(error.message.partition(";")[0]) from error
+    return value
 
 
 def _level(value: object) -> object:
@@ -71,5 +83,6 @@ HostAndPort = Annotated[str, AfterValidator(_host_and_port)]
 LogFormat = Annotated[Literal["text", "json"], BeforeValidator(_format)]
 LogLevel = Annotated[Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(_level)]
 OptionalText = Annotated[str | None, BeforeValidator(_blank_is_absent)]
+SessionNames = Annotated[CommaList, AfterValidator(_session_names)]
 Scheme = Annotated[Literal["http", "https"], BeforeValidator(_lower)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]

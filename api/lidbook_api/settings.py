@@ -21,6 +21,7 @@ from lidbook_api.setting_types import (
     LogLevel,
     OptionalText,
     Scheme,
+    SessionNames,
     WebAddress,
 )
 from lidbook_api.webhooks.settings import WebhookSettings
@@ -78,7 +79,7 @@ class ServerSettings(WebhookSettings):
     """How many websockets there may be at the same time."""
     ws_ping_seconds: float = Field(default=60, gt=0, validation_alias=_aliases("LIDBOOK_WS_PING_SECONDS"))
     """How often a websocket is pinged, and how long the answer may take."""
-    start_sessions: CommaList = Field(
+    start_sessions: SessionNames = Field(
         default=(), validation_alias=_aliases("LIDBOOK_START_SESSION", "WHATSAPP_START_SESSION")
     )
     """Sessions to create and start when the server starts."""
@@ -145,7 +146,7 @@ class ServerSettings(WebhookSettings):
         default=False, validation_alias=_aliases("LIDBOOK_SWAGGER_NO_PASSWORD", "WHATSAPP_SWAGGER_NO_PASSWORD")
     )
     """That no password is asked for, though one is set."""
-    log_days: float = Field(default=7, validation_alias=_aliases("LIDBOOK_LOG_DAYS"), allow_inf_nan=False)
+    log_days: float = Field(default=7, ge=0, validation_alias=_aliases("LIDBOOK_LOG_DAYS"), allow_inf_nan=False)
     """Days for which each session's log of changes is kept, for webhooks and replay; 0 keeps it for ever."""
     health_free_mb: int = Field(
         default=32,
@@ -229,6 +230,12 @@ def variables() -> frozenset[str]:
     return frozenset(name for field in ServerSettings.model_fields for name in _names(field))
 
 
+def variable_of(setting: str, environment: Mapping[str, str] = os.environ) -> str:
+    """The variable that a setting is read from: the one that is set, else the first of its names."""
+    names = _names(setting)
+    return next((name for name in names if environment.get(name)), names[0])
+
+
 def explain(error: ValidationError, environment: Mapping[str, str] = os.environ) -> str:
     """What is wrong with the settings, one line a fault, without the values: one may be a key."""
     lines: list[str] = []
@@ -247,8 +254,5 @@ def _names(field: str) -> list[str]:
 
 def _culprit(place: str, environment: Mapping[str, str]) -> str:
     """The variable that a setting was read from, where the fault is said to be at its first name."""
-    for field in ServerSettings.model_fields:
-        names = _names(field)
-        if place in names:
-            return next((name for name in names if environment.get(name)), place)
-    return place
+    fields = (field for field in ServerSettings.model_fields if place in _names(field))
+    return next((variable_of(field, environment) for field in fields), place)

@@ -6,7 +6,8 @@ from pydantic import JsonValue
 
 from lidbook.redaction import HIDDEN
 from lidbook.session_config import SessionConfig
-from lidbook.values import Account
+from lidbook.sessions.session import Session
+from lidbook.values import Account, SessionStatus
 from lidbook_api.access.scopes import Access, Scope
 
 
@@ -16,6 +17,36 @@ def me(account: Account) -> dict[str, object]:
     if account.device is not None:
         body["jid"] = f"{account.phone.digits}:{account.device}@s.whatsapp.net"
     return body
+
+
+def passkey_challenge(session: Session) -> dict[str, JsonValue] | None:
+    """What the account's passkey has to sign now, as browsers take it; None where nothing is pending."""
+    asked = session.linking.challenge
+    if asked is None:
+        return None
+    return {
+        "challenge": asked.challenge,
+        "timeout": asked.timeout,
+        "rpId": asked.rp_id,
+        "allowCredentials": [
+            {"id": each.id, "type": each.type, "transports": list(each.transports)} for each in asked.allow_credentials
+        ],
+        "userVerification": asked.user_verification,
+        "extensions": dict(asked.extensions),
+    }
+
+
+def passkey_confirmation(session: Session) -> dict[str, JsonValue] | None:
+    """The code that has to be the one on the phone; None where nothing is pending."""
+    code = session.linking.code
+    return None if code is None else {"code": code}
+
+
+def pending(session: Session, status: object) -> dict[str, JsonValue] | None:
+    """What the session shows now that goes with a status, as WAHA's `session.status` carries it."""
+    if status == SessionStatus.PASSKEY_REQUIRED:
+        return passkey_challenge(session)
+    return passkey_confirmation(session) if status == SessionStatus.PASSKEY_CONFIRMATION_REQUIRED else None
 
 
 def config(config: SessionConfig, access: Access) -> dict[str, JsonValue]:

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lidbook_api.bodies import READ, read_object
+from lidbook_api.bodies import read_object
 from lidbook_api.faults import Faults, refuse
 from lidbook_api.operation import Operation
 from lidbook_api.parameters import Schema
@@ -33,8 +33,7 @@ def guarded(operation: Operation) -> Operation:
     async def strictly(request: Request) -> Response:
         faults: Faults = [_unknown(name) for name in parse_query(request.scope["query_string"]) if name not in known]
         if body is not None:
-            fields = request.scope[READ] = await read_object(request)
-            faults += map(_unknown, _strangers(fields, body, ""))
+            faults += map(_unknown, _strangers(await read_object(request), body, ""))
         refuse(faults)
         return await endpoint(request)
 

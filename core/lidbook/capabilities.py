@@ -79,6 +79,8 @@ class Capability(StrEnum):
         "POST /api/{session}/auth/request-code",
     )
     """Link the account by typing a code on the phone."""
+    SESSION_PASSKEY = "session.passkey", "engine", "Pair with a passkey", "POST /api/{session}/auth/passkey"
+    """Answer for the account's passkey, where WhatsApp asks for it before it links a device."""
     SESSION_SCREENSHOT = "session.screenshot", "engine", "Screenshot", "GET /api/screenshot"
     """A picture of what the engine's browser shows."""
     SESSION_LOGOUT = "session.logout", "engine", "Log out", "POST /api/sessions/{session}/logout"

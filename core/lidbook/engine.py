@@ -6,7 +6,7 @@ the live calls it can serve; what it supports follows from that. Its `claims` sa
 
 import abc
 import inspect
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +14,14 @@ from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from lidbook.capabilities import FEEDS_NEEDED, Capability, Claim, Feed, absent, full
+from lidbook.background import Background
+from lidbook.capabilities import FEEDS_NEEDED, Capability, Claim, Feed
+from lidbook.claims import Provision, held_against
 from lidbook.errors import NotSupported
 from lidbook.facts import Facts, Picture
 from lidbook.identifiers import Lid, PhoneNumber, UserId
+from lidbook.passkey import PasskeyAssertion, PasskeyChallenge
+from lidbook.sessions.reasons import reason_of, said_by
 from lidbook.values import (
     AboutAnswer,
     Account,
@@ -172,6 +176,18 @@ class SessionContext(Protocol):
     def qr(self, value: str) -> None:
         """Show a QR code: implies SCAN_QR_CODE. Call again for each new one."""
 
+    def passkey_challenge(self, challenge: PasskeyChallenge) -> None:
+        """Show what the account's passkey has to sign: implies PASSKEY_REQUIRED. Call again for each new one.
+
+        It is kept in memory, until another status is reported; QR codes that turn up meanwhile end it, so keep them.
+        """
+
+    def passkey_confirmation(self, code: str) -> None:
+        """Show the code that has to be the one on the phone: implies PASSKEY_CONFIRMATION_REQUIRED.
+
+        Where WhatsApp lets the owner skip that, confirm without showing it.
+        """
+
 
 class EngineSession:
     """One running session of an engine: start, stop, and one method a live capability.
@@ -186,6 +202,11 @@ class EngineSession:
 
     def __init__(self, context: SessionContext) -> None:
         self.context = context
+        self._background = Background(self._failed)
+
+    def begin(self, work: Coroutine[object, object, None]) -> None:
+        """Do this beside the calls, until `stop`. What it raises ends the session, and is tried again if that helps."""
+        self._background.begin(work)
 
     async def start(self) -> None:
         """Begin to connect and return soon; report what happens through `context.status` and `context.qr`.
@@ -195,8 +216,11 @@ class EngineSession:
         raise NotImplementedError
 
     async def stop(self) -> None:
-        """Disconnect and free everything; keep the credentials. Never raises for a session already down."""
-        raise NotImplementedError
+        """Disconnect and free everything; keep the credentials. Never raises for a session already down.
+
+        The base ends what was begun with `begin`; an override calls it.
+        """
+        await self._background.end()
 
     @provides(Capability.SESSION_LOGOUT)
     async def logout(self) -> None:
@@ -207,6 +231,19 @@ class EngineSession:
     async def pairing_code(self, phone: PhoneNumber) -> str:
         """A code like `ABCD-EFGH` for the owner of `phone` to type."""
         raise self._refusal(Capability.SESSION_PAIRING_CODE)
+
+    @provides(Capability.SESSION_PASSKEY)
+    async def answer_passkey(self, assertion: PasskeyAssertion) -> None:
+        """Hand over what the passkey signed of the challenge shown last. Raises `PasskeyRefused`; try again then.
+
+        Returns when it is taken; that the device is linked, or a code has to be confirmed, is reported as ever.
+        """
+        raise self._refusal(Capability.SESSION_PASSKEY)
+
+    @provides(Capability.SESSION_PASSKEY)
+    async def confirm_passkey(self) -> None:
+        """Say that the owner saw the code shown last on the phone as well. Raises `PasskeyRefused`."""
+        raise self._refusal(Capability.SESSION_PASSKEY)
 
     @provides(Capability.SESSION_SCREENSHOT)
     async def screenshot(self) -> Image:
@@ -260,16 +297,23 @@ class EngineSession:
         """Fetch all groups with participants and feed them, a `GroupListFact` last; return when all are awaited."""
         raise self._refusal(Capability.GROUPS_REFRESH)
 
+    def _failed(self, error: Exception) -> None:
+        self.context.log.error("the engine session failed", error=said_by(error), exc_info=error)
+        self.context.status(SessionStatus.FAILED, reason_of(error))
+
     def _refusal(self, capability: Capability) -> NotSupported:
         return NotSupported(self.engine.name, capability.value, self.engine.claim(capability).note)
 
 
-LIVE_CALLS: Final[Mapping[Capability, str]] = {
-    method.capability: name
-    for name, method in inspect.getmembers(EngineSession, inspect.isfunction)
-    if hasattr(method, "capability")
+def _methods(capability: Capability) -> tuple[str, ...]:
+    members = inspect.getmembers(EngineSession, inspect.isfunction)
+    return tuple(name for name, method in members if vars(method).get("capability") is capability)
+
+
+LIVE_CALLS: Final[Mapping[Capability, tuple[str, ...]]] = {
+    capability: _methods(capability) for capability in Capability if capability.served_by == "engine"
 }
-"""Which method of `EngineSession` serves which capability."""
+"""Which methods of `EngineSession` serve which capability: one each, but for passkeys, which take two steps."""
 
 
 class Engine(abc.ABC):
@@ -305,7 +349,7 @@ class Engine(abc.ABC):
         missing = [a for a in ("name", "title", "api_version", "feeds", "session") if not hasattr(cls, a)]
         if missing:
             raise TypeError(f"engine {cls.__name__} does not set {', '.join(missing)}")
-        cls._matrix = _derive(cls)
+        cls._matrix = held_against(cls.claims, lambda capability: _provision(cls, capability), cls.name)
         if cls.session is EngineSession or "engine" in vars(cls.session):  # shared, or inherited with the engine
             cls.session = type(cls.session.__name__, (cls.session,), {"__module__": cls.session.__module__})
         cls.session.engine = cls
@@ -344,38 +388,12 @@ class Engine(abc.ABC):
         yield
 
 
-def _derive(engine: type[Engine]) -> Mapping[Capability, Claim]:
-    """What `engine` supports, from what it feeds and overrides; `TypeError` where its claims say otherwise."""
-    matrix: dict[Capability, Claim] = {}
-    faults = [f"{key}: there is no such capability" for key in engine.claims if key not in set(Capability)]
-    for capability in Capability:
-        provided = _provided(engine, capability)
-        claim = engine.claims.get(capability)
-        if claim is None:
-            if not provided:
-                faults.append(f"{capability.value}: not provided, so it needs a claim with a note that says why")
-            claim = full() if provided else absent("not provided")
-        elif claim.provided and not provided:
-            faults.append(f"{capability.value}: claimed {claim.level.value}, but {_lack(engine, capability)}")
-        elif provided and not claim.provided:
-            faults.append(
-                f"{capability.value}: claimed {claim.level.value}, but it is provided; drop the claim or the code"
-            )
-        matrix[capability] = claim
-    if faults:
-        raise TypeError(f"engine {engine.name!r} claims what it does not do, or the reverse:\n  " + "\n  ".join(faults))
-    return matrix
-
-
-def _provided(engine: type[Engine], capability: Capability) -> bool:
-    if capability in FEEDS_NEEDED:
-        return FEEDS_NEEDED[capability] <= engine.feeds
-    method = LIVE_CALLS[capability]
-    return getattr(engine.session, method) is not getattr(EngineSession, method)
-
-
-def _lack(engine: type[Engine], capability: Capability) -> str:
+def _provision(engine: type[Engine], capability: Capability) -> Provision:
+    """How far what `engine` feeds and overrides goes for one capability."""
     if capability in FEEDS_NEEDED:
         lacking = ", ".join(sorted(FEEDS_NEEDED[capability] - engine.feeds))
-        return f"the feeds lack {lacking}"
-    return f"{engine.session.__name__}.{LIVE_CALLS[capability]} is not overridden"
+        return Provision((f"the feeds lack {lacking}",) if lacking else ())
+    session, methods = engine.session, LIVE_CALLS[capability]
+    bare = [method for method in methods if getattr(session, method) is getattr(EngineSession, method)]
+    sentences = tuple(f"{session.__name__}.{method} is not overridden" for method in bare)
+    return Provision(sentences, is_begun=0 < len(bare) < len(methods))

@@ -22,6 +22,7 @@
     ├── SessionMissing                session_missing         422
     ├── SessionNotReady               session_not_ready       422
     ├── InvalidState                  invalid_state           422
+    ├── PasskeyRefused                passkey_refused         422
     ├── NotSupported                  not_supported           501
     ├── EngineUnavailable             engine_unavailable      503
     ├── EngineError                   engine_error            500
@@ -31,11 +32,12 @@
     │   └── ChangeNotTaken            change_not_taken        500
     ├── Conflict                      conflict                409
     ├── RateLimited                   rate_limited            429
-    └── DataDirLocked                 data_dir_locked         503
+    ├── DataDirLocked                 data_dir_locked         503
+    └── StorageFailed                 storage_failed          503
 
 `NotSupported` (this engine cannot) is not `NotAllowed` (not you, not here) is not `EngineUnavailable` (not installed).
-An engine raises `EngineError` and what is below it, `Conflict`, `NotOnWhatsApp`, `RateLimited` and `NotSupported`;
-the rest is the core's.
+An engine raises `EngineError` and what is below it, `Conflict`, `NotOnWhatsApp`, `PasskeyRefused`, `RateLimited` and
+`NotSupported`; the rest is the core's.
 """
 
 from collections.abc import Sequence
@@ -248,6 +250,13 @@ class InvalidState(LidbookError):
     status = 422
 
 
+class PasskeyRefused(LidbookError):
+    """What a passkey signed does not fit what was asked, or nothing is asked now; the session stays as it is."""
+
+    code = "passkey_refused"
+    status = 422
+
+
 class NotSupported(LidbookError):
     """The engine cannot do this, now or ever: carries engine, capability and the note of its claim."""
 
@@ -323,6 +332,13 @@ class DataDirLocked(LidbookError):
     """Another server works on the same data dir."""
 
     code = "data_dir_locked"
+    status = 503
+
+
+class StorageFailed(LidbookError):
+    """The disk that holds the data dir takes nothing: it is full, read-only or failing; nothing was changed."""
+
+    code = "storage_failed"
     status = 503
 
 

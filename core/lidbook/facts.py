@@ -5,12 +5,16 @@ same facts in any order, split and repetition leave the directory in the same st
 and need not sort.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
+from itertools import islice
+from typing import Final, Self
 
 from lidbook.identifiers import GroupId, Lid, PhoneNumber, UserId
+
+BATCH: Final = 4000
+"""How many facts to hand over at a time: large enough to be quick, small enough to let others in."""
 
 
 class Source(StrEnum):
@@ -198,3 +202,10 @@ class BlocklistFact:
 
 Fact = FieldFact | LinkFact | GroupFact | ParticipantFact | GroupListFact | BlocklistFact
 Facts = Sequence[Fact]
+
+
+def in_batches(facts: Iterable[Fact], size: int = BATCH) -> Iterator[list[Fact]]:
+    """The same facts, some at a time."""
+    remaining = iter(facts)
+    while batch := list(islice(remaining, size)):
+        yield batch

@@ -49,7 +49,8 @@ class ChangeKind(StrEnum):
     GROUP_REFRESHED = "group.refreshed"
     """A group's subject, description or participants changed."""
     SESSION_STATUS = "session.status"
-    """The session went into another status, or shows another QR code; `data` has the status, as clients get it."""
+    """The session went into another status, or shows another QR code or passkey challenge; `data` has the status, as
+    clients get it, and nothing of what is shown."""
     CONTACTS_SYNCED = "contacts.synced"
     """The first sync is complete; stands for all of its changes, which are not told one by one."""
 

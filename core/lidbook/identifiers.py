@@ -132,6 +132,11 @@ def check_dialable(phone: PhoneNumber, text: str | None = None) -> None:
         raise InvalidPhoneNumber(shown, "it is longer than any phone number; if it is a LID, add @lid")
 
 
+def is_dialable(phone: PhoneNumber) -> bool:
+    """Whether `phone` can be dialled from abroad."""
+    return not phone.digits.startswith("0") and MIN_PHONE_DIGITS <= len(phone.digits) <= MAX_PHONE_DIGITS
+
+
 def parse_lid(text: str) -> Lid:
     """The LID in the path of `/lids/{lid}`: bare digits mean a LID here, and only here.
 

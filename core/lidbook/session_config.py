@@ -290,10 +290,21 @@ class SessionConfig(_Part):
         if not isinstance(raw, dict):
             raise InvalidConfig([f"config {_OBJECT}"])
         try:
-            return cls.model_validate(raw)
+            return cls.model_validate({key: value for key, value in raw.items() if (key, value) != ("settings", None)})
         except ValidationError as error:
             faults = error.errors(include_url=False, include_context=True, include_input=False)
             raise InvalidConfig(list(dict.fromkeys(map(_message, faults)))) from error
+
+    @property
+    def keeps_settings(self) -> bool:
+        """Whether it leaves a session's engine and the engine's settings as they are, by giving neither of both."""
+        return self.engine is None and "settings" not in self.model_fields_set
+
+    def after(self, before: Self) -> Self:
+        """This config in the place of `before`: where it keeps the engine's settings, with them in it."""
+        if not self.keeps_settings or not before.settings:
+            return self
+        return self.model_copy(update={"settings": before.settings})
 
     def stored(self) -> dict[str, JsonValue]:
         """What the client gave, under WAHA's names: what is persisted and echoed. Keys not given are absent."""

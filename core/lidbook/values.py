@@ -23,6 +23,11 @@ class Person:
             raise ValueError("a person has a phone number, a LID or both")
         return self.lid
 
+    @property
+    def identifiers(self) -> frozenset[UserId]:
+        """All that is known of phone and LID."""
+        return frozenset(identifier for identifier in (self.phone, self.lid) if identifier is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Registration:
@@ -113,7 +118,7 @@ class StatusReason(StrEnum):
     ACCOUNT_CHANGED = "account_changed"
     """Another account was linked than the one this directory belongs to."""
     QR_EXPIRED = "qr_expired"
-    """Nobody scanned the QR code."""
+    """Nobody scanned the QR code, or answered for the passkey."""
     TIMEOUT = "timeout"
     """No progress in time."""
     RUNTIME = "runtime"
@@ -122,6 +127,8 @@ class StatusReason(StrEnum):
     """The engine failed again and again."""
     NETWORK = "network"
     """The network is away."""
+    STORAGE = "storage"
+    """The disk that holds the data dir is full, read-only or failing."""
 
 
 class LidState(StrEnum):

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -97,7 +98,7 @@ def test_a_port_in_use_is_told_in_one_line(run: Run) -> None:
 def test_a_data_dir_that_cannot_be_used_is_told_in_one_line(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     refused = run("serve", "--port", "0", "--data-dir", str(tmp_path / "file" / "data"))
-    assert refused.returncode == 2
+    assert refused.returncode == 1
     assert re.fullmatch(r"lidbook: cannot use the data dir .*--data-dir\n", refused.stderr)
 
 
@@ -106,7 +107,7 @@ def test_a_database_that_is_none_is_told_in_one_line(run: Run, tmp_path: Path) -
     (tmp_path / "data" / "lidbook.sqlite3").write_bytes(b"this is no database, and long enough to be looked at" * 100)
     refused = run("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
     assert refused.returncode == 1
-    assert re.fullmatch(r"lidbook: cannot open .*\n", refused.stderr)
+    assert re.fullmatch(r"lidbook: cannot open .*; restore a backup:  lidbook restore FILE --replace\n", refused.stderr)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +117,13 @@ def test_a_database_that_is_none_is_told_in_one_line(run: Run, tmp_path: Path) -
         (["--host", "0.0.0.0"], {"WAHA_NO_API_KEY": "True", "WAHA_API_KEY": ""}, "set LIDBOOK_API_KEY"),
         ([], {"WAHA_API_KEY": "123"}, "known to everybody"),
         ([], {"WAHA_NO_API_KEY": "perhaps"}, "WAHA_NO_API_KEY: must be true, false, 1 or 0"),
-        (["--engine", "carrier-pigeon"], {}, "Engine 'carrier-pigeon' is not installed; installed: sandbox"),
+        ([], {"LIDBOOK_API_KEY": "hunter2"}, "fewer than 8 characters"),
+        (["--host", "banana"], {}, "'banana' is no address of this machine: give --host"),
+        ([], {"LIDBOOK_LOG_DAYS": "-1"}, "LIDBOOK_LOG_DAYS: Input should be greater than or equal to 0"),
+        ([], {"WHATSAPP_START_SESSION": "good,bad!"}, "WHATSAPP_START_SESSION: a session's name has letters"),
+        ([], {"LIDBOOK_START_SESSION": "keys"}, "LIDBOOK_START_SESSION: 'keys' is part of a path"),
+        ([], {"WHATSAPP_DEFAULT_ENGINE": "NOWEB"}, "WHATSAPP_DEFAULT_ENGINE: Engine 'NOWEB' is not installed"),
+        (["--engine", "carrier-pigeon"], {}, "--engine: Engine 'carrier-pigeon' is not installed; installed: sandbox"),
         (["--world", "nowhere.vcf"], {}, "there is no file "),
         (["--world", "atlantis"], {}, "atlantis"),
         (["--world", "demo", "--people", "5"], {}, "not both"),
@@ -132,6 +139,20 @@ def test_what_cannot_be_served_is_told_before_anything_starts(
     assert message in refused.stderr
     assert "Traceback" not in refused.stderr
     assert not (tmp_path / "data" / "lidbook.sqlite3").exists()
+
+
+def test_an_address_book_is_not_read_before_the_port_is_had(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "my.vcf").write_text(CARDS)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        number = str(taken.getsockname()[1])
+        refused = run("serve", "--port", number, "--data-dir", str(tmp_path / "data"), "--world", "my.vcf")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_variable_with_an_entry_that_is_ignored_is_the_one_that_is_set(start: Start) -> None:
+    for name in ("LIDBOOK_API_KEY_EXCLUDE_PATH", "WHATSAPP_API_KEY_EXCLUDE_PATH"):
+        assert f"'api/(.*)' in {name}: name whole paths" in start("--data-dir", name, **{name: "api/(.*)"}).said
 
 
 def test_with_a_key_the_printed_line_takes_it_from_the_environment(start: Start) -> None:
@@ -182,6 +203,7 @@ def test_an_address_book_is_served_and_what_cannot_be_used_is_named(start: Start
     report = tmp_path / "data" / "my.vcf.report.txt"
     assert f"all of them are in {report}" in running.said
     assert "Nobody Reachable" in report.read_text("utf-8")
+    assert stat.S_IMODE(report.stat().st_mode) == 0o600
     assert "Benjamin: 447700900123 stands on line" in report.read_text("utf-8")
     names = [contact["name"] for contact in httpx.get(f"{running.url}/api/contacts/all").json()]
     assert {"Ana Silva", "Ben Old"} <= set(names)

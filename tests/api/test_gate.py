@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from websockets.asyncio.client import connect
 
 from lidbook.directory.database import Database
 from lidbook_api.access.audit import Audit
-from lidbook_api.access.key_text import ApiKey, WeakKey, masked, new_key
+from lidbook_api.access.key_text import SHORTEST, WEAK, ApiKey, WeakKey, masked, new_key
 from lidbook_api.access.scopes import ANONYMOUS, ENVIRONMENT, EXCLUDED, NO_KEYS
 from lidbook_api.access.store import KeyStore
 from lidbook_api.app import OPERATIONS
@@ -108,9 +109,10 @@ async def test_with_a_key_any_host_is_served(locked: httpx.AsyncClient) -> None:
 
 
 async def test_a_plain_key_works_as_well(tmp_path: Path, serving: Serve) -> None:
-    async with serving(tmp_path, settings=ServerSettings.model_construct(api_key=SecretStr("ключ"))) as served:
-        assert (await served.client.get("/api/sessions", headers={b"X-Api-Key": "ключ".encode()})).status_code == 200
-        assert (await served.client.get("/api/sessions", params={"x-api-key": "ключ"})).status_code == 200
+    key = "ключ от двери"
+    async with serving(tmp_path, settings=ServerSettings.model_construct(api_key=SecretStr(key))) as served:
+        assert (await served.client.get("/api/sessions", headers={b"X-Api-Key": key.encode()})).status_code == 200
+        assert (await served.client.get("/api/sessions", params={"x-api-key": key})).status_code == 200
         assert (await served.client.get("/health")).status_code == 401
 
 
@@ -306,11 +308,32 @@ def test_made_keys_differ_and_are_masked() -> None:
     assert masked("key_1a" + "x" * 28 + "z9") == "key_1a…z9"
 
 
-@pytest.mark.parametrize("key", ["123", "321", "waha", "admin", "0" * 32, "1" * 32])
+@pytest.mark.parametrize("key", sorted(WEAK))
 def test_a_key_that_everybody_knows_is_refused_in_both_forms(key: str) -> None:
     for text in (key, "sha512:" + hashlib.sha512(key.encode()).hexdigest()):
         with pytest.raises(WeakKey, match="known to everybody"):
             ApiKey.parse(text)
+
+
+def test_the_case_of_a_well_known_key_does_not_make_it_a_secret() -> None:
+    with pytest.raises(WeakKey, match="known to everybody"):
+        ApiKey.parse("YourSecretKey")
+
+
+def test_a_key_that_can_be_guessed_is_refused() -> None:
+    with pytest.raises(WeakKey, match="fewer than 8 characters"):
+        ApiKey.parse("q7Xk2vB")
+    assert ApiKey.parse("q7Xk2vB9").matches(b"q7Xk2vB9")
+
+
+def test_the_document_says_exactly_which_keys_are_refused() -> None:
+    document = (Path(__file__).parents[2] / "docs" / "keys.md").read_text("utf-8")
+    listed = re.search(r"which\s+are\s+these,\s+in\s+any\s+case:\s(.*?32\s+ones)\.", document, re.DOTALL)
+    assert listed is not None
+    assert set(re.findall(r"`([^`]+)`", listed[1])) == WEAK - {"0" * 32, "1" * 32}
+    words = " ".join(document.split())
+    assert f"fewer than {SHORTEST} characters" in words
+    assert "32 zeros and 32 ones" in words
 
 
 @pytest.mark.parametrize("text", ["sha512:", "sha512:xyz", "sha512:abcd"])

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from lidbook.capabilities import Feed
+from lidbook.session_config import SessionConfig
 from lidbook.values import SessionStatus
 
 from .served import Served
@@ -222,11 +223,23 @@ async def test_lists_say_that_they_are_not_whole_yet(served: Served) -> None:
     directory = served.lidbook.sessions.get("default").directory
     assert "lidbook-sync" not in (await served.client.get("/api/contacts/all?limit=1")).headers
     await directory.erase()
+    assert (await served.client.get("/api/contacts/all?limit=1")).headers["lidbook-sync"] == "incomplete"
     await directory.sync(Feed.CONTACTS, expected=10, received=0, complete=False)
     assert (await served.client.get("/api/contacts/all?limit=1")).headers["lidbook-sync"] == "incomplete"
     assert (await served.client.get("/api/default/lids")).headers["lidbook-sync"] == "incomplete"
     await directory.sync(Feed.CONTACTS, expected=10, received=10, complete=True)
     assert "lidbook-sync" not in (await served.client.get("/api/contacts/all?limit=1")).headers
+
+
+async def test_lists_are_not_whole_before_the_engine_has_said_anything_about_its_sync(served: Served) -> None:
+    never_fed = {"staleReads": True}
+    for name, engine in (("sandboxed", "sandbox"), ("feedless", "poor")):
+        config = SessionConfig.parse({"engine": engine, **never_fed})
+        await served.lidbook.sessions.create(name, config, start=False)
+    response = await served.client.get("/api/contacts/all?session=sandboxed")
+    assert (response.status_code, response.json(), response.headers["lidbook-sync"]) == (200, [], "incomplete")
+    response = await served.client.get("/api/contacts/all?session=feedless")
+    assert (response.status_code, "lidbook-sync" in response.headers) == (501, False), "it feeds no contacts at all"
 
 
 async def test_another_account_is_let_in_by_a_reset(served: Served) -> None:

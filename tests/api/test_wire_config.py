@@ -139,9 +139,31 @@ async def test_keys_that_nobody_knows_are_dropped_at_every_depth(shared: Served)
     )
 
 
-async def test_without_a_config_a_put_empties_it(client: httpx.AsyncClient) -> None:
-    bodies: list[dict[str, object]] = [{}, {"config": None}, {"config": {}}]
-    for body in bodies:
-        await client.put("/api/sessions/default", json={"config": {"debug": True}})
-        response = await client.put("/api/sessions/default", json=body)
-        assert (response.status_code, response.json()["config"]) == (200, {})
+@pytest.mark.parametrize("config", [None, {}])
+async def test_an_empty_config_empties_it(client: httpx.AsyncClient, config: object) -> None:
+    await client.put("/api/sessions/default", json={"config": {"debug": True}})
+    response = await client.put("/api/sessions/default", json={"config": config})
+    assert (response.status_code, response.json()["config"]) == (200, {})
+
+
+@pytest.mark.parametrize("body", [{}, {"apps": []}, {"nonsense": 1}])
+async def test_a_put_without_a_config_changes_nothing(served: Served, body: dict[str, object]) -> None:
+    session, config = served.lidbook.sessions.get("default"), {"debug": True, "metadata": {"a": "b"}}
+    await served.client.put("/api/sessions/default", json={"config": config})
+    await session.settled(10)
+    response = await served.client.put("/api/sessions/default", json=body)
+    assert (response.status_code, response.json()["config"], response.json()["status"]) == (200, config, "WORKING")
+    assert (await served.client.put("/api/sessions/nobody", json=body)).status_code == 404
+
+
+async def test_a_config_that_names_no_engine_keeps_the_engines_settings(served: Served) -> None:
+    await served.session("own", people=5)
+    me = (await served.client.get("/api/sessions/own")).json()["me"]
+    for config in ({"webhooks": [WEBHOOK]}, {"settings": None}, {}, None):
+        response = await served.client.put("/api/sessions/own", json={"config": config})
+        assert response.json()["config"] == (config or {}) | {"settings": {"people": 5}}
+        await served.lidbook.sessions.get("own").settled(10)
+        session = (await served.client.get("/api/sessions/own")).json()
+        assert (session["status"], session["me"]) == ("WORKING", me)
+    response = await served.client.put("/api/sessions/own", json={"config": {"settings": {}}})
+    assert response.json()["config"] == {"settings": {}}, "given settings replace them"

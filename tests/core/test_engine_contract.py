@@ -21,6 +21,7 @@ from lidbook.engine import (
 )
 from lidbook.errors import NotSupported
 from lidbook.identifiers import Lid, PhoneNumber
+from lidbook.passkey import PasskeyAssertion
 from lidbook.values import Person, Registration
 
 PHONE = PhoneNumber("491712345678")
@@ -29,6 +30,8 @@ PERSON = Person(PHONE, Lid("100000000000001"))
 ARGUMENTS: Mapping[str, tuple[tuple[object, ...], Mapping[str, object]]] = {
     "logout": ((), {}),
     "pairing_code": ((PHONE,), {}),
+    "answer_passkey": ((PasskeyAssertion("AQ", "AQ", "e30", "AQ", "AQ"),), {}),
+    "confirm_passkey": ((), {}),
     "screenshot": ((), {}),
     "check": (([PHONE],), {}),
     "query_lids": (([PHONE],), {}),
@@ -40,6 +43,9 @@ ARGUMENTS: Mapping[str, tuple[tuple[object, ...], Mapping[str, object]]] = {
     "unblock": ((PERSON,), {}),
     "refresh_groups": ((), {}),
 }
+
+
+METHODS = [(capability, method) for capability, methods in LIVE_CALLS.items() for method in methods]
 
 
 class QuietSession(EngineSession):
@@ -57,6 +63,20 @@ class CheckingSession(QuietSession):
 
     async def check(self, phones: Sequence[PhoneNumber]) -> Sequence[Registration]:
         return [Registration(asked=phone, phone=phone) for phone in phones]
+
+
+class AnsweringSession(QuietSession):
+    """Serves the first step of a live call that has two."""
+
+    async def answer_passkey(self, assertion: PasskeyAssertion) -> None:
+        """Taken."""
+
+
+class PasskeySession(AnsweringSession):
+    """Serves both."""
+
+    async def confirm_passkey(self) -> None:
+        """Done."""
 
 
 def make_engine(
@@ -131,6 +151,36 @@ def test_what_is_provided_cannot_be_claimed_away() -> None:
         make_engine(claims=without() | {Capability.LIDS_LIST: planned("soon")})
 
 
+def test_a_capability_of_two_methods_is_provided_by_both() -> None:
+    engine = make_engine(session=PasskeySession, claims=without(Capability.SESSION_PASSKEY))
+
+    assert LIVE_CALLS[Capability.SESSION_PASSKEY] == ("answer_passkey", "confirm_passkey")
+    assert engine.claim(Capability.SESSION_PASSKEY) == full()
+
+
+@pytest.mark.parametrize("claim", [None, absent("no passkeys here"), planned("soon")])
+def test_half_a_capability_is_no_capability_whatever_is_claimed(claim: Claim | None) -> None:
+    claims = without(Capability.SESSION_PASSKEY) | ({} if claim is None else {Capability.SESSION_PASSKEY: claim})
+
+    with pytest.raises(
+        TypeError,
+        match=r"session\.passkey: provided by half, for AnsweringSession\.confirm_passkey is not overridden; write all",
+    ):
+        make_engine(session=AnsweringSession, claims=claims)
+
+
+def test_half_a_capability_cannot_be_claimed() -> None:
+    claims = without() | {Capability.SESSION_PASSKEY: full()}
+
+    with pytest.raises(TypeError, match=r"claimed full, but AnsweringSession\.confirm_passkey is not overridden"):
+        make_engine(session=AnsweringSession, claims=claims)
+    with pytest.raises(
+        TypeError,
+        match=r"QuietSession\.answer_passkey is not overridden and QuietSession\.confirm_passkey is not overridden",
+    ):
+        make_engine(claims=claims)
+
+
 def test_what_is_not_provided_needs_a_note_that_says_why() -> None:
     with pytest.raises(TypeError, match=r"contacts\.check: not provided, so it needs a claim with a note"):
         make_engine()
@@ -178,13 +228,13 @@ def test_an_abstract_engine_may_leave_attributes_to_its_children() -> None:
     assert Real(Path("/data")).binary() == Path("/data/host")
 
 
-@pytest.mark.parametrize("capability", sorted(LIVE_CALLS))
-async def test_a_base_method_refuses_with_engine_capability_and_note(capability: Capability) -> None:
+@pytest.mark.parametrize(("capability", "method"), METHODS)
+async def test_a_base_method_refuses_with_engine_capability_and_note(capability: Capability, method: str) -> None:
     engine = make_engine(claims=without(note="there is no server"))
-    arguments, options = ARGUMENTS[LIVE_CALLS[capability]]
+    arguments, options = ARGUMENTS[method]
 
     with pytest.raises(NotSupported) as refused:
-        await getattr(opened(engine), LIVE_CALLS[capability])(*arguments, **options)
+        await getattr(opened(engine), method)(*arguments, **options)
 
     assert refused.value.engine == "quiet"
     assert refused.value.capability == capability.value
@@ -255,4 +305,4 @@ async def test_an_engine_is_held_open_while_sessions_run() -> None:
 
 
 def test_arguments_are_given_here_for_every_live_call() -> None:
-    assert set(ARGUMENTS) == set(LIVE_CALLS.values())
+    assert set(ARGUMENTS) == {method for _, method in METHODS}

@@ -135,3 +135,20 @@ def test_every_fault_is_told_at_once() -> None:
     with pytest.raises(InvalidConfig) as refused:
         SessionConfig.parse({"debug": 1, "engine": 2, "webhooks": [{}]})
     assert len(refused.value.messages) == 4
+
+
+def test_a_config_with_neither_engine_nor_settings_takes_over_the_settings_before_it() -> None:
+    before = SessionConfig.parse({"engine": "sandbox", "settings": {"people": 5}, "debug": True})
+    silent: list[object] = [None, {}, {"settings": None}, {"engine": None}, {"engine": " ", "metadata": {}}]
+    for raw in silent:
+        after = SessionConfig.parse(raw).after(before)
+        assert after.settings == after.stored()["settings"] == {"people": 5}
+        assert after.debug is None
+    given: list[object] = [{"settings": {}}, {"settings": {"seed": 2}}, {"engine": "sandbox"}]
+    for raw in given:
+        config = SessionConfig.parse(raw)
+        assert config.after(before) == config
+
+
+def test_where_there_were_no_settings_none_are_echoed() -> None:
+    assert SessionConfig.parse({"debug": True}).after(SessionConfig()).stored() == {"debug": True}

@@ -45,12 +45,14 @@ def _findings(data_dir: Path | None) -> "list[Finding]":
     folder = chosen(data_dir) if settings is None else settings.data_dir
     process = data.holder(folder)
     about_database, stored = data.database(folder)
+    registry = EngineRegistry.load()
     findings = [machine.python(), machine.clock(stored.newest_entry)]
     findings += configured.environment(settings, fault, os.environ)
     if settings is not None:
         findings += [configured.keys(settings), *machine.port(settings.host, settings.port, served=process is not None)]
+        findings += configured.default_engine(settings, registry, os.environ)
     findings += [*data.folder(folder), data.server(process), *about_database]
-    findings += installed.engines(EngineRegistry.load(), folder, stored.sessions)
+    findings += installed.engines(registry, folder, stored.sessions)
     findings += [*installed.plugins(Hooks.load()), *installed.commands(add_commands(typer.Typer()))]
     findings += data.sessions(stored)
     return findings

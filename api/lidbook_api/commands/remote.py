@@ -36,7 +36,10 @@ def call(
         return None
     import orjson  # noqa: PLC0415 - only once a server has answered
 
-    document: JsonValue = orjson.loads(content)
+    try:
+        document: JsonValue = orjson.loads(content)
+    except ValueError:
+        not_lidbook(url)
     return document
 
 
@@ -80,9 +83,20 @@ def ask(
         refuse(f"{url} is no URL: {error}; give --url like {DEFAULT_URL}")
     except httpx.HTTPError as error:
         refuse(f"no answer from {url}: {error}; is the server running? Say where with --url")
+    if not response.is_success and "Lidbook-Error" not in response.headers:
+        not_lidbook(url, f" ({method} {path}: {response.status_code} {response.reason_phrase})")
+    if response.status_code == 401 and key:
+        refuse(
+            f"{url} refuses the API key in LIDBOOK_API_KEY, or given with --key: it is wrong, expired or deactivated"
+        )
     if response.status_code == 401:
         refuse(f"{url} asks for an API key: set LIDBOOK_API_KEY, or give --key")
     return response
+
+
+def not_lidbook(url: str, detail: str = "") -> NoReturn:
+    """End the command: somebody else answers there."""
+    refuse(f"what answers at {url} is no Lidbook{detail}: is LIDBOOK_URL, or --url, right?")
 
 
 def said(response: "Response") -> str | None:

@@ -23,6 +23,8 @@ commands = typer.Typer(
 
 LOOK_EVERY: Final = 1.0
 """Seconds between two looks at a session that waits to be scanned."""
+_TOLD: Final = ("STARTING", "PASSKEY_REQUIRED", "PASSKEY_CONFIRMATION_REQUIRED")
+"""Statuses in which there is no code to draw, and that somebody who waits for one has to hear of."""
 
 Name = Annotated[str, typer.Argument(help="The session's name.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -128,7 +130,7 @@ def qr(
     while True:
         session = _session(url, key, "GET", name)
         status = str(session["status"])
-        if status == "STARTING" and _line(session) != told:
+        if status in _TOLD and _line(session) != told:
             told = _line(session)
             typer.echo(told, err=True)
         if status == "WORKING":
@@ -196,6 +198,8 @@ def _read_config(place: str) -> "dict[str, JsonValue]":
         text = sys.stdin.read() if place == "-" else Path(place).read_text("utf-8")
         config = json.loads(text)
     except OSError as error:
+        if place.lstrip().startswith("{"):
+            refuse("--config takes no JSON: give a file that holds it, or - for standard input")
         refuse(f"cannot read {place}: {error.strerror}")
     except ValueError as error:
         refuse(f"{place} is not JSON: {error}")
@@ -221,8 +225,19 @@ def _row(session: Document) -> tuple[str, ...]:
         str(account.get("pushName") or ""),
         str(account.get("id") or "").partition("@")[0],
         str(account.get("lid") or "").partition("@")[0],
-        str(session.get("statusMessage") or ""),
+        str(session.get("statusMessage") or _advice(session)),
     )
+
+
+def _advice(session: Document) -> str:
+    """What to do where the server has no sentence for it."""
+    match session["status"], session.get("statusReason"):
+        case "SCAN_QR_CODE", _:
+            return f"lidbook sessions qr {session['name']}"
+        case "STARTING", "network":
+            return "nothing: the network is away, and it comes back by itself"
+        case _:
+            return ""
 
 
 def _facts(session: Document) -> Iterable[tuple[str, str]]:

@@ -9,7 +9,7 @@ GROUP: Final = "lidbook.commands"
 """Entry-point group in which a distribution names further commands, each a `typer.Typer`."""
 
 OWN: Final = frozenset(
-    {"backup", "doctor", "engines", "features", "keys", "openapi", "restore", "serve", "sessions", "webhooks"}
+    {"backup", "doctor", "engine", "engines", "features", "keys", "openapi", "restore", "serve", "sessions", "webhooks"}
 )
 
 

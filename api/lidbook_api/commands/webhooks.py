@@ -35,18 +35,18 @@ def list_webhooks(session: Session, url: Url = DEFAULT_URL, key: Key = None) -> 
     rows: list[tuple[object, ...]] = []
     for lane in _objects(call(url, key, "GET", _path(session))):
         waiting = _object(lane["position"])["waiting"]
-        rows.append((lane["url"], lane["state"], waiting, lane["deadLetters"], lane["lastError"] or ""))
+        rows.append((lane["url"], lane["state"], waiting, lane["deadLetters"], _last_error(lane)))
     _table(("URL", "STATE", "WAITING", "DEAD LETTERS", "LAST ERROR"), rows)
 
 
 @commands.command("test")
 def try_out(
     session: Session,
-    webhook: Annotated[str, typer.Argument(metavar="URL", help="One of the session's webhooks.")],
+    webhook: Annotated[str, typer.Argument(metavar="URL", help="One of the webhooks in the session's config.")],
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Send the event `webhook.test` to a webhook, once."""
+    """Send the event `webhook.test` to a webhook that is configured, once."""
     _report(_object(call(url, key, "POST", f"{_path(session)}/test", body={"url": webhook})))
 
 
@@ -111,6 +111,12 @@ def delete(
         typer.echo("deleted 1")
     else:
         typer.echo(f"deleted {_object(call(url, key, 'DELETE', _letters(session)))['deleted']}")
+
+
+def _last_error(lane: dict[str, object]) -> str:
+    """The last error with its time: the webhook may have recovered since."""
+    error = lane["lastError"]
+    return f"{_time(lane['lastErrorAt'])} {error}" if error else ""
 
 
 def _one_or_all(letter: int | None, *, every: bool) -> None:

@@ -212,7 +212,7 @@ def _picture(url: str | None, state: str, headers: Headers) -> Response:
 _TAG: Final = "Contacts"
 _READ: Final = (Fault.BAD_REQUEST, Fault.SESSION, Fault.FAILED, Fault.NOT_SUPPORTED)
 _LIVE: Final = (*_READ, Fault.RATE_LIMITED)
-_WRITE: Final = (*_LIVE, Fault.NOT_FOUND, Fault.CONFLICT, Fault.TOO_LARGE)
+_WRITE: Final = (*_LIVE, Fault.NOT_FOUND, Fault.CONFLICT)
 _CHECK_DESCRIPTION: Final = (
     "Asks the server. `chatId` and `pn` are the spelling under which the account is registered, which for Brazilian, "
     "Mexican and Argentinian numbers may differ from the one asked for; null when there is none. Positive answers are "

@@ -175,7 +175,7 @@ def _whole(value: object) -> int | None:
 
 _TAG: Final = "Keys"
 _ACTIONS: Final[JsonValue] = {scope.value: granted for scope, granted in GRANTED.items()}
-_MADE_FAULTS: Final = (Fault.BAD_REQUEST, Fault.TOO_LARGE, Fault.UNPROCESSABLE)
+_MADE_FAULTS: Final = (Fault.UNPROCESSABLE,)
 
 OPERATIONS: Final = (
     Operation(
@@ -244,7 +244,7 @@ OPERATIONS: Final = (
         body_example={"graceSeconds": 3600},
         status=201,
         answer=ref("ApiKey"),
-        faults=(Fault.BAD_REQUEST, Fault.NOT_FOUND, Fault.TOO_LARGE),
+        faults=(Fault.NOT_FOUND,),
         scope=Scope.ADMIN,
     ),
     *(

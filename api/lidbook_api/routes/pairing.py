@@ -7,14 +7,14 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lidbook.errors import EngineError, InvalidState, NotSupported, SessionNotRunning
+from lidbook.errors import EngineError, InvalidState, NotSupported
 from lidbook.identifiers import parse_dialable
 from lidbook.sessions.session import Session
 from lidbook.values import Image, SessionStatus
 from lidbook_api.access.scopes import Scope
 from lidbook_api.answers import Answer, Headers, json_answer
 from lidbook_api.bodies import identifier, read_object
-from lidbook_api.core import lidbook_of, served_by, sessions_of
+from lidbook_api.core import lidbook_of, running, served_by, sessions_of
 from lidbook_api.faults import Faults, refuse
 from lidbook_api.operation import Fault, Operation, ref
 from lidbook_api.parameters import SESSION, SESSION_PATH, Choice, Schema
@@ -44,7 +44,7 @@ async def request_code(request: Request) -> Response:
     given = identifier(fields, "phoneNumber", faults)
     refuse(faults)
     phone = parse_dialable(given)
-    session = _running(request, name)
+    session = running(request, name)
     await session.settled(lidbook_of(request).settings.ready_timeout)
     if session.status is not SessionStatus.SCAN_QR_CODE:
         raise InvalidState(
@@ -55,7 +55,7 @@ async def request_code(request: Request) -> Response:
 
 async def get_screenshot(request: Request) -> Response:
     """What the engine's browser shows. An engine without one shows the QR code while there is one, as WAHA's do."""
-    session = _running(request, SESSION.read(parse_query(request.scope["query_string"])))
+    session = running(request, SESSION.read(parse_query(request.scope["query_string"])))
     if session.status is SessionStatus.SCAN_QR_CODE:
         return _image(request, qr_image(_code(session)), served_by(session))
     if session.status is not SessionStatus.WORKING:
@@ -80,13 +80,6 @@ def _code(session: Session) -> str:
     if session.qr is None:
         raise EngineError("the engine waits for a scan but has shown no QR code yet; ask again in a moment")
     return session.qr
-
-
-def _running(request: Request, name: str) -> Session:
-    session = sessions_of(request).find(name)
-    if session is None or session.status is SessionStatus.STOPPED:
-        raise SessionNotRunning(name)
-    return session
 
 
 def _image(request: Request, image: Image, headers: Headers) -> Response:
@@ -128,9 +121,7 @@ OPERATIONS: Final = (
         answer=ref("PairingCode"),
         headers=("Lidbook-Engine",),
         faults=(
-            Fault.BAD_REQUEST,
             Fault.NOT_FOUND,
-            Fault.TOO_LARGE,
             Fault.UNPROCESSABLE,
             Fault.RATE_LIMITED,
             Fault.FAILED,

@@ -200,7 +200,7 @@ OPERATIONS: Final = (
         body_example={"force": False},
         status=201,
         answer=ref("ServerStop"),
-        faults=(Fault.BAD_REQUEST, Fault.TOO_LARGE, Fault.NOT_SUPPORTED),
+        faults=(Fault.NOT_SUPPORTED,),
         scope=Scope.ADMIN,
     ),
     Operation(

@@ -79,7 +79,10 @@ async def test_webhook(request: Request) -> Response:
     refuse(faults)
     entries = _webhooks(request).entries(session, with_own=access_of(request).is_admin)
     if url is None or all(entry.url != url for entry in entries):
-        raise InvalidRequest("url is none of this session's webhooks: see GET /api/{session}/webhooks")
+        raise InvalidRequest(
+            "url is none of this session's webhooks: set it in config.webhooks first; GET /api/{session}/webhooks has "
+            "those there are"
+        )
     return json_answer(_attempt(await _webhooks(request).test(session, url)), status=201)
 
 
@@ -242,7 +245,7 @@ OPERATIONS: Final[Iterable[Operation]] = (
         body_example={"url": "https://example.com/webhooks/waha"},
         status=201,
         answer=ref("WebhookAttempt"),
-        faults=(Fault.BAD_REQUEST, Fault.TOO_LARGE, Fault.NOT_FOUND),
+        faults=(Fault.NOT_FOUND,),
         scope=Scope.SETTING,
     ),
     Operation(

@@ -46,8 +46,8 @@ class Directory(Lookups):
         self._loading: dict[Segment, asyncio.Future[OrderIndex[tuple[str, ...]]]] = {}
         self._waiting: dict[str, set[asyncio.Future[str]]] = {}
         self._watch = watch.WatchList(database, session, clock)
-        self.is_syncing = syncs.is_first(database.reader, session)
-        """Whether the first sync of the contacts is under way, so that lists are not whole yet."""
+        self.is_whole = syncs.was_completed(database.reader, session)
+        """Whether a sync of the contacts was ever completed; lists are not whole before."""
 
     # writing
 
@@ -71,7 +71,7 @@ class Directory(Lookups):
                 connection, session, feed, now, expected=expected, received=received, complete=complete
             )
         )
-        self.is_syncing = syncs.is_first(self._database.reader, session)
+        self.is_whole = syncs.was_completed(self._database.reader, session)
         if changes:
             self._told(changes)
 
@@ -97,7 +97,7 @@ class Directory(Lookups):
 
         await self._database.write(work, lambda _: self._orders.clear())
         self._watch.clear()
-        self.is_syncing = False
+        self.is_whole = False
 
     # LIDs
 

@@ -34,6 +34,14 @@ def is_first(connection: sqlite3.Connection, session: int) -> bool:
     return row is not None and row[0] is None
 
 
+def was_completed(connection: sqlite3.Connection, session: int) -> bool:
+    """Whether a sync of the contacts was ever completed; until then what is known of them is not all there is."""
+    row = connection.execute(
+        "SELECT first_completed_at FROM sync WHERE session = ? AND feed = ?", (session, Feed.CONTACTS.value)
+    ).fetchone()
+    return row is not None and row[0] is not None
+
+
 def is_complete(connection: sqlite3.Connection, session: int, feed: Feed) -> bool:
     """Whether the sync of `feed` that was begun last is complete."""
     row = connection.execute(

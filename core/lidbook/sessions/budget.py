@@ -28,6 +28,7 @@ RATES: Final = {
     Capability.CONTACTS_UNBLOCK: Rate(30, 1),
     Capability.GROUPS_REFRESH: Rate(5, 1 / 60),
     Capability.SESSION_PAIRING_CODE: Rate(5, 1 / 60),
+    Capability.SESSION_PASSKEY: Rate(20, 1 / 15),
 }
 """By kind of query. What is answered from the directory costs nothing."""
 

@@ -1,17 +1,25 @@
 """What an engine session gets of the core, for as long as it runs: see `lidbook.engine.SessionContext`."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from lidbook.capabilities import Feed
 from lidbook.directory.directory import Directory
 from lidbook.engine import ClientConfig, EngineSettings, Log, Network, Vault
-from lidbook.errors import LoggedOut
+from lidbook.errors import EngineDisconnected, LoggedOut, StorageFailed
 from lidbook.facts import Facts
+from lidbook.passkey import PasskeyChallenge
 from lidbook.sessions.fact_check import check
+from lidbook.storage import storing
 from lidbook.values import Account, SessionStatus, StatusReason
+
+_ENDED: Final = "this engine session is over: the session was stopped or started anew"
+_NO_FAULT_OF_ITS_OWN: Final = (None, StatusReason.CRASHED, StatusReason.RUNTIME)
+"""Reasons that an engine gives which could not go on because of what it was told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +30,8 @@ class Report:
     reason: StatusReason | None = None
     account: Account | None = None
     qr: str | None = None
+    challenge: PasskeyChallenge | None = None
+    code: str | None = None
 
 
 @dataclass(slots=True)
@@ -34,10 +44,11 @@ class Reports:
     bound: bool = False
     """Whether the account was reported and is the one that the directory belongs to."""
     closed: bool = False
-    """Whether the engine session was stopped: what it still says is nobody's."""
-
+    """Whether the engine session came to its end: what it still says is nobody's."""
     deaf: bool = False
     """Whether nobody listens any more."""
+    storage: StorageFailed | None = None
+    """Why what the engine session gave last could not be stored; None when it was."""
 
     def put(self, report: Report) -> None:
         """One more report."""
@@ -52,17 +63,37 @@ class Reports:
             self.queue.task_done()
 
     def check(self) -> None:
-        """Raise `LoggedOut` unless what the engine session says still belongs to this session."""
+        """Raise `LoggedOut` when the session must not go on, `EngineDisconnected` when the engine session is over."""
         if self.refused:
             raise LoggedOut("this session is closed: what its engine reported cannot be, see the log")
         if self.closed:
-            raise LoggedOut("this session is closed: it was stopped")
+            raise EngineDisconnected(_ENDED)
 
     def check_facts(self) -> None:
         """The same, and that it is known whose facts they are. Raises `ValueError` before WORKING was reported."""
         self.check()
+        if not self.bound and self.deaf:
+            raise EngineDisconnected(_ENDED)
         if not self.bound:
             raise ValueError("report WORKING with the account before feeding facts: nobody knows yet whose they are")
+
+    @contextmanager
+    def storing(self) -> Iterator[None]:
+        """Note whether what is stored within was. Raises `StorageFailed` for what is the disk's fault."""
+        try:
+            with storing():
+                yield
+        except StorageFailed as error:
+            self.storage = error
+            raise
+        self.storage = None
+
+    def end(self, report: Report) -> tuple[StatusReason, str | None]:
+        """Why the engine session ended with this report, and what more is known of it: an engine that gives up because
+        nothing could be stored has not failed."""
+        if self.storage is not None and report.reason in _NO_FAULT_OF_ITS_OWN:
+            return StatusReason.STORAGE, self.storage.message
+        return report.reason or StatusReason.CRASHED, None
 
 
 class OwnVault:
@@ -79,7 +110,8 @@ class OwnVault:
     async def put(self, blobs: Mapping[str, bytes | None]) -> None:
         """Write all of these or none."""
         self._reports.check()
-        await self._vault.put(blobs)
+        with self._reports.storing():
+            await self._vault.put(blobs)
 
 
 @dataclass(slots=True)
@@ -102,7 +134,8 @@ class Context:
         await self.reports.queue.join()
         self.reports.check_facts()
         check(facts)
-        await self.directory.apply(facts)
+        with self.reports.storing():
+            await self.directory.apply(facts)
         self.told(len(facts))
 
     async def sync(
@@ -111,7 +144,8 @@ class Context:
         """Report progress of a sync."""
         await self.reports.queue.join()
         self.reports.check()
-        await self.directory.sync(feed, expected=expected, received=received, complete=complete)
+        with self.reports.storing():
+            await self.directory.sync(feed, expected=expected, received=received, complete=complete)
         if complete:
             self.log.info("sync complete", feed=feed.value, expected=expected, received=received)
 
@@ -128,3 +162,11 @@ class Context:
     def qr(self, value: str) -> None:
         """Show a QR code."""
         self.reports.put(Report(SessionStatus.SCAN_QR_CODE, qr=value))
+
+    def passkey_challenge(self, challenge: PasskeyChallenge) -> None:
+        """Show what the account's passkey has to sign."""
+        self.reports.put(Report(SessionStatus.PASSKEY_REQUIRED, challenge=challenge))
+
+    def passkey_confirmation(self, code: str) -> None:
+        """Show the code that has to be the one on the phone."""
+        self.reports.put(Report(SessionStatus.PASSKEY_CONFIRMATION_REQUIRED, code=code))

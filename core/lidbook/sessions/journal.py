@@ -41,14 +41,14 @@ class StatusJournal:
         account: Account | None,
         activity_at: int | None,
         *,
-        is_new_qr: bool = False,
+        another: bool = False,
         shown: Callable[[], None],
     ) -> None:
-        """Store the status and log it, both or neither; one that is stored already is logged for a new QR code alone.
+        """Store the status and log it, both or neither; one that is stored already is logged for `another` code alone.
 
         In a task of its own: what was committed is `shown` and told, though nobody waits for it any more.
         """
-        task = asyncio.ensure_future(self._write(status, reason, account, activity_at, is_new_qr, shown))
+        task = asyncio.ensure_future(self._write(status, reason, account, activity_at, another, shown))
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
         await asyncio.shield(task)
 
@@ -58,7 +58,7 @@ class StatusJournal:
         reason: StatusReason | None,
         account: Account | None,
         activity_at: int | None,
-        is_new_qr: bool,
+        another: bool,
         shown: Callable[[], None],
     ) -> None:
         session, now = self._session, self._clock()
@@ -68,7 +68,7 @@ class StatusJournal:
             if before is None:
                 return None  # deleted meanwhile
             stored_status, stored_reason, statuses = before
-            is_news = (status, reason) != (stored_status, stored_reason) or is_new_qr
+            is_news = (status, reason) != (stored_status, stored_reason) or another
             if is_news:
                 statuses.append({"status": status.value, "timestamp": now})
                 del statuses[:-STATUSES_KEPT]

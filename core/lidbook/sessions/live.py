@@ -6,9 +6,9 @@ what one caller learns the directory knows.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Final, Protocol, TypeVar, cast
+from typing import Final, Protocol, TypeVar
 
 from lidbook.capabilities import Capability
 from lidbook.clock import Moments
@@ -24,15 +24,19 @@ from lidbook.errors import (
     RateLimited,
 )
 from lidbook.facts import BlocklistFact, Fact, Field, FieldFact, FieldValue, LinkFact, Picture, PictureState, Source
-from lidbook.identifiers import Lid, PhoneNumber, UserId, check_dialable, spellings
+from lidbook.identifiers import Lid, PhoneNumber, UserId, check_dialable, is_dialable, spellings
+from lidbook.passkey import PasskeyAssertion
 from lidbook.sessions.answers import AnswersKept, no_alias, registration_facts
 from lidbook.sessions.budget import Budget
+from lidbook.sessions.single_flight import SingleFlight
 from lidbook.values import Image, LidAnswer, Person, Registration
 
 T = TypeVar("T")
 
 DEADLINE: Final = 30.0
 """Seconds after which a live call is an error, whatever the engine's own limits are."""
+
+HUNG_UP: Final = "the session was stopped or started anew before the answer came; try again"
 
 SECOND: Final = 1000
 REGISTERED_KEPT: Final = 3600 * SECOND
@@ -87,7 +91,9 @@ class LiveCalls:
         self._moment = Moments(clock)
         self._deadline = deadline
         self._told = told
-        self._flying: dict[Hashable, asyncio.Task[object]] = {}
+        self._once = SingleFlight().once
+        self._patience: set[tuple[EngineSession, asyncio.Timeout]] = set()
+        """Of each call that is under way, how long it may still take."""
         self._without_lid = AnswersKept(clock, NO_LID_KEPT)
         self._changing = {kind: asyncio.Lock() for kind in (Capability.CONTACTS_UPDATE, Capability.CONTACTS_BLOCK)}
         """Changes are verified by reading back, so those of the same list are made one after another."""
@@ -187,7 +193,7 @@ class LiveCalls:
         async with self._turn(Capability.CONTACTS_BLOCK):
             blocked = await self._call(Capability.CONTACTS_BLOCK, lambda engine: engine.block(person))
             await self._take_blocklist(blocked)
-        if not blocked & _identifiers(person):
+        if not blocked & person.identifiers:
             raise ChangeNotTaken("the server took the request but the blocklist does not show the person; try again")
 
     async def unblock(self, user: UserId) -> None:
@@ -197,14 +203,14 @@ class LiveCalls:
         async with self._turn(Capability.CONTACTS_BLOCK):
             blocked = await self._call(Capability.CONTACTS_UNBLOCK, lambda engine: engine.unblock(person))
             await self._take_blocklist(blocked)
-        if blocked & _identifiers(person):
+        if blocked & person.identifiers:
             raise ChangeNotTaken("the server took the request but the blocklist still shows the person; try again")
 
     async def lid_of(self, phone: PhoneNumber) -> LidAnswer:
         """The LID of a phone number: from the directory, else by one live query; a number that cannot be dialled is
         not asked about."""
         answer = self._directory.phone_pair(phone)
-        if answer.lid is not None or not _is_dialable(phone) or self._without_lid.holds(str(phone)):
+        if answer.lid is not None or not is_dialable(phone) or self._without_lid.holds(str(phone)):
             return answer
         if self._session.engine_session.engine.claim(Capability.LIDS_QUERY).provided:
             await self._once((Capability.LIDS_QUERY, phone), lambda: self._query_lid(phone))
@@ -234,6 +240,23 @@ class LiveCalls:
         return await self._call(
             Capability.SESSION_PAIRING_CODE, lambda engine: engine.pairing_code(phone), engine=self._session.opened
         )
+
+    async def answer_passkey(self, assertion: PasskeyAssertion) -> None:
+        """Hand over what the account's passkey signed. Raises `PasskeyRefused`."""
+        opened = self._session.opened
+        await self._call(Capability.SESSION_PASSKEY, lambda engine: engine.answer_passkey(assertion), engine=opened)
+
+    async def confirm_passkey(self) -> None:
+        """Say that the code shown is the one on the phone. Raises `PasskeyRefused`."""
+        opened = self._session.opened
+        await self._call(Capability.SESSION_PASSKEY, lambda engine: engine.confirm_passkey(), engine=opened)
+
+    def hang_up(self, engine: EngineSession | None) -> None:
+        """End the calls of an engine session that is closed, each with `EngineDisconnected`: no answer will come."""
+        now = asyncio.get_running_loop().time()
+        for caller, patience in self._patience:
+            if caller is engine and not patience.expired():
+                patience.reschedule(now)
 
     # within
 
@@ -336,8 +359,10 @@ class LiveCalls:
         self._session.touch()
         began = time.perf_counter()
         code: str | None = EngineError.code
+        patience = asyncio.timeout(self._deadline)
+        self._patience.add((engine, patience))
         try:
-            async with asyncio.timeout(self._deadline):
+            async with patience:
                 answer = await call(engine)
         except RateLimited as error:
             code = error.code
@@ -347,51 +372,31 @@ class LiveCalls:
             code = error.code
             raise
         except TimeoutError as error:
+            if not self._session.has_open(engine):
+                code = EngineDisconnected.code
+                raise EngineDisconnected(HUNG_UP) from error
             code = EngineTimeout.code
             raise EngineTimeout(f"no answer from WhatsApp to {kind.value} in {self._deadline:g} s") from error
         except (Exception, asyncio.CancelledError) as error:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
+            if not self._session.has_open(engine):
+                code = EngineDisconnected.code
+                raise EngineDisconnected(HUNG_UP) from error
             self._session.log.exception("a live call failed", engine=engine.engine.name, call=kind.value)
             raise EngineError(f"{engine.engine.name} failed at {kind.value}: {type(error).__name__}") from error
         else:
             if not self._session.has_open(engine):  # its account may be another by now
                 code = EngineDisconnected.code
-                raise EngineDisconnected("the session was stopped before the answer came; try again")
+                raise EngineDisconnected(HUNG_UP)
             code = None
             return answer
         finally:
+            self._patience.discard((engine, patience))
             self._told(kind, time.perf_counter() - began, code)
-
-    async def _once(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> T:
-        """Whoever asks the same while it is under way gets the same answer; leaving does not end it for others."""
-        task = self._flying.get(key)
-        if task is None:
-
-            async def fly() -> object:
-                return await work()
-
-            task = asyncio.get_running_loop().create_task(fly())
-            self._flying[key] = task
-
-            def landed(task: asyncio.Task[object]) -> None:
-                self._flying.pop(key, None)
-                if not task.cancelled():
-                    task.exception()
-
-            task.add_done_callback(landed)
-        return cast("T", await asyncio.shield(task))
 
 
 def _dialable(user: UserId) -> None:
     if isinstance(user, PhoneNumber):
         check_dialable(user)
-
-
-def _is_dialable(phone: PhoneNumber) -> bool:
-    return not phone.digits.startswith("0") and 7 <= len(phone.digits) <= 15
-
-
-def _identifiers(person: Person) -> frozenset[UserId]:
-    return frozenset(identifier for identifier in (person.phone, person.lid) if identifier is not None)

@@ -21,13 +21,16 @@ from lidbook.sessions.context import Context, OwnVault, Report, Reports
 from lidbook.sessions.engine_run import EngineRun
 from lidbook.sessions.folders import engine_folder, forget_folder
 from lidbook.sessions.journal import StatusJournal
+from lidbook.sessions.linking import Linking
 from lidbook.sessions.live import LiveCalls
 from lidbook.sessions.patience import is_cancelled
-from lidbook.sessions.reasons import ADVICE, CANNOT_BE, reason_of, said_by
+from lidbook.sessions.reasons import ADVICE, CANNOT_BE, reason_of, said_by, start_failed
 from lidbook.sessions.supervisor import Supervisor
 from lidbook.sessions.surroundings import Surroundings
-from lidbook.sessions.transitions import may_report
+from lidbook.sessions.transitions import LINKING, may_report
 from lidbook.sessions.vault import DatabaseVault, forget_vaults
+from lidbook.sessions.waiting import Waiting
+from lidbook.storage import storage_failure
 from lidbook.values import SessionStatus, StatusReason
 
 WATCH_INTERVAL: Final = 6 * 3600.0
@@ -62,7 +65,7 @@ class Session:
         """Whether the process that had this session before ended without stopping it."""
         self.created_at: Final = row.created_at
         self.activity_at = row.activity_at
-        self.qr: str | None = None
+        self.linking: Final = Linking()
         self.changes: Final = ChangeLog(around.database, row.id)
         self.directory: Final = Directory(around.database, row.id, around.clock, self._tell_changes)
         self.live: Final = LiveCalls(
@@ -83,7 +86,7 @@ class Session:
         self._tasks: list[asyncio.Task[None]] = []
         self._ending: asyncio.Task[None] | None = None
         self._closing = asyncio.Lock()
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiting = Waiting()
 
     @property
     def engine_session(self) -> EngineSession:
@@ -113,6 +116,11 @@ class Session:
         return SessionNotReady(self.name, self.status.value, [status.value for status in expected], reason)
 
     @property
+    def qr(self) -> str | None:
+        """The QR code to scan now."""
+        return self.linking.qr
+
+    @property
     def is_running(self) -> bool:
         """Whether an engine session is open, in whatever status."""
         return self._engine_session is not None
@@ -136,16 +144,7 @@ class Session:
 
     async def until(self, wanted: Callable[[SessionStatus], bool], seconds: float) -> bool:
         """Wait until the status is as wanted, or for so long; says whether it is."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + seconds
-        while not wanted(self.status) and (left := end - loop.time()) > 0:
-            future: asyncio.Future[None] = loop.create_future()
-            self._waiting.add(future)
-            try:
-                await asyncio.wait({future}, timeout=left)
-            finally:
-                self._waiting.discard(future)
-        return wanted(self.status)
+        return await self._waiting.until(lambda: wanted(self.status), seconds)
 
     # running
 
@@ -161,8 +160,7 @@ class Session:
                 return
             self._supervisor.begun(self.name)
             if self._is_another_attempt:
-                attempt = self._supervisor.attempts(self.name)
-                detail = f"{self._trouble}; attempt {attempt} is under way"
+                detail = f"{self._trouble}; attempt {self._supervisor.attempts(self.name)} is under way"
                 await self._move(SessionStatus.STARTING, self.reason, detail)
             else:
                 await self._move(SessionStatus.STARTING, None)
@@ -184,10 +182,11 @@ class Session:
             await self._close()
             if error is None:
                 return
+            error = storage_failure(error) or error
             unforeseen = None if isinstance(error, LidbookError) else error
             say = self.log.warning if unforeseen is None else self.log.error
             say("session failed to start", error=said_by(error), exc_info=unforeseen)
-            await self._go_down(reason_of(error), f"{self.engine.name} failed to start: {said_by(error)}")
+            await self._go_down(reason_of(error), start_failed(self.engine.name, error))
 
     async def stop(self, *, unlink: bool = False) -> None:
         """Close the engine session and keep its credentials; with `unlink`, take the device off the account first."""
@@ -251,6 +250,9 @@ class Session:
 
     async def _close(self) -> None:
         run, self._run = self._run, None
+        if run is not None:
+            run.reports.drain()
+            self.live.hang_up(run.session)
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
         self._tasks = []
         for task in tasks:
@@ -305,13 +307,15 @@ class Session:
             refusal: StatusReason | None = None
             try:
                 if not over:
-                    refusal = await self._take(report)
-                reports.bound = reports.bound or (refusal is None and report.status is SessionStatus.WORKING)
-            except Exception:
-                self.log.exception("a report of the engine could not be taken", status=report.status.value)
-                refusal = StatusReason.CRASHED
+                    refusal = await self._take(report, reports)
+            except Exception as error:
+                reports.storage = storage_failure(error)
+                self._complain("a report of the engine could not be taken", error, report.status)
+                over = reports.storage is not None
+                refusal = None if over else StatusReason.CRASHED
             finally:
-                reports.refused = reports.refused or over or refusal is not None
+                reports.refused = reports.refused or refusal is not None
+                reports.closed = reports.closed or over
                 reports.queue.task_done()
             if not over and refusal is None:
                 continue
@@ -323,10 +327,10 @@ class Session:
                         detail = CANNOT_BE if refusal is StatusReason.CRASHED else ADVICE[refusal]
                         await self._move(SessionStatus.FAILED, refusal, detail)
                     else:
-                        await self._go_down(report.reason or StatusReason.CRASHED, None)
+                        await self._go_down(*reports.end(report))
             return
 
-    async def _take(self, report: Report) -> StatusReason | None:
+    async def _take(self, report: Report, reports: Reports) -> StatusReason | None:
         """Show what the engine reports; returns why the session cannot go on with it, None when it can."""
         if not may_report(self.status, report.status):
             self.log.error("the engine reported a status that cannot follow", status=report.status.value)
@@ -341,12 +345,11 @@ class Session:
                 self.log.error("another account was linked than the one this directory belongs to")
                 return StatusReason.ACCOUNT_CHANGED
             self.account = report.account
+            reports.bound = True  # before it shows: whoever sees it WORKING may have facts fed
             self._supervisor.works(self.name)
-        is_new_qr = report.qr not in (None, self.qr)
-        if report.status is SessionStatus.SCAN_QR_CODE:
+        if report.status in LINKING:
             self.account = None
-            self.qr = report.qr or self.qr
-        await self._move(report.status, report.reason, is_new_qr=is_new_qr)
+        await self._move(report.status, report.reason, another=self.linking.take(report))
         return None
 
     async def _retry_watched(self) -> None:
@@ -362,17 +365,14 @@ class Session:
     def _show(self, status: SessionStatus, reason: StatusReason | None, detail: str | None = None) -> None:
         changed = (status, reason) != (self.status, self.reason)
         self.status, self.reason, self.detail = status, reason, detail
-        if status is not SessionStatus.SCAN_QR_CODE:
-            self.qr = None
-        for future in self._waiting:
-            if not future.done():
-                future.set_result(None)
+        self.linking.keep_for(status)
+        self._waiting.look_again()
         if changed:
             self.log.info("session status", status=status.value, reason=reason.value if reason else None)
             self._around.hooks.tell_session_changed(self.name, status, reason)
 
     async def _move(
-        self, status: SessionStatus, reason: StatusReason | None, detail: str | None = None, *, is_new_qr: bool = False
+        self, status: SessionStatus, reason: StatusReason | None, detail: str | None = None, *, another: bool = False
     ) -> None:
         """Store the status and log it, then show it; on a disk that takes nothing it is shown all the same."""
 
@@ -380,10 +380,15 @@ class Session:
             self._show(status, reason, detail)
 
         try:
-            await self._journal.write(status, reason, self.account, self.activity_at, is_new_qr=is_new_qr, shown=shown)
-        except sqlite3.Error:
-            self.log.exception("the status could not be stored", status=status.value)
+            await self._journal.write(status, reason, self.account, self.activity_at, another=another, shown=shown)
+        except sqlite3.Error as error:
+            self._complain("the status could not be stored", error, status)
             shown()
+
+    def _complain(self, event: str, error: Exception, status: SessionStatus) -> None:
+        """Log it; what is wrong with a disk needs no traceback."""
+        failed = storage_failure(error)
+        self.log.error(event, status=status.value, error=str(failed or error), exc_info=None if failed else error)
 
     def _tell_facts(self, facts: int) -> None:
         self._around.hooks.tell_facts_taken(self.name, self.engine.name, facts)

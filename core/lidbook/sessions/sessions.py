@@ -161,13 +161,15 @@ class Sessions:
 
     @_to_the_end
     async def update(self, name: str, config: SessionConfig, *, set_by: cursors.SetBy = "admin") -> Session:
-        """Another config, as a whole. An engine that it does not name stays; a session that is wanted running is
-        started anew. Once it is stored it stays, however the start goes. `set_by` is for webhooks, see `cursors`.
+        """Another config, as a whole. An engine that it does not name stays, and with it the engine's settings unless
+        others are given. A session that is wanted running is started anew. Once it is stored it stays, however the
+        start goes. `set_by` is for webhooks, see `cursors`.
         """
         self._choose(config, self.get(name))
         async with self._locked(name, interrupting=True):
             session = self.get(name)
             engine, assumed, settings = self._choose(config, session)
+            config = config.after(session.config)
             trust = cursors.trust(config, session.config, self._around.webhooks, set_by)
 
             def work(connection: sqlite3.Connection) -> None:
@@ -345,7 +347,8 @@ class Sessions:
             engine, assumed = session.engine, session.engine_assumed
         else:
             engine, assumed = self._choice.of_new(config)
-        return engine, assumed, settings_of(engine, config)
+        kept = config.keeps_settings  # a start looks at them again, and says what is wrong with them
+        return engine, assumed, session.engine_settings if kept else settings_of(engine, config)
 
     async def _start_if_wanted(self, session: Session) -> None:
         if session.desired == "running":

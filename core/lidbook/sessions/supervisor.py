@@ -20,6 +20,7 @@ class Delays:
 
 ATTEMPTS: Final[Mapping[StatusReason, int | None]] = {
     StatusReason.NETWORK: None,
+    StatusReason.STORAGE: None,
     StatusReason.TIMEOUT: 16,
     StatusReason.CRASHED: 16,
 }

@@ -29,8 +29,9 @@ class Transition:
 
 
 _S = SessionStatus
-_LINKING: Final = (_S.SCAN_QR_CODE, _S.PASSKEY_REQUIRED, _S.PASSKEY_CONFIRMATION_REQUIRED)
-_UP: Final = (_S.STARTING, *_LINKING, _S.WORKING)
+LINKING: Final = (_S.SCAN_QR_CODE, _S.PASSKEY_REQUIRED, _S.PASSKEY_CONFIRMATION_REQUIRED)
+"""In which the device is not linked, and the account's owner has to do something about it."""
+_UP: Final = (_S.STARTING, *LINKING, _S.WORKING)
 
 TRANSITIONS: Final = (
     Transition(
@@ -57,8 +58,8 @@ TRANSITIONS: Final = (
     *(Transition(up, _S.SCAN_QR_CODE, Mover.ENGINE, "not linked: a QR code, and each new one") for up in _UP),
     *(
         Transition(up, passkey, Mover.ENGINE, "WhatsApp asks for a passkey, or for its confirmation")
-        for up in (_S.STARTING, *_LINKING)
-        for passkey in _LINKING[1:]
+        for up in (_S.STARTING, *LINKING)
+        for passkey in LINKING[1:]
     ),
     *(Transition(up, _S.WORKING, Mover.ENGINE, "linked and connected") for up in _UP),
     *(

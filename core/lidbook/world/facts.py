@@ -4,8 +4,9 @@ Every fact carries the time at which it became so in the world, or `floor` if th
 edited world file was noticed, since nobody knows when within the file things changed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 
+from lidbook.capabilities import Feed
 from lidbook.facts import (
     BlocklistFact,
     Fact,
@@ -71,6 +72,28 @@ def _seen_facts(seen: SeenPerson, floor: int) -> Iterator[Fact]:
     for field, value in values:
         if value is not None:
             yield FieldFact(user, field, value, Source.HISTORY, at)
+
+
+def told_by(facts: Iterable[Fact], feeds: Collection[Feed]) -> Iterator[Fact]:
+    """Those that an engine with these feeds tells: what belongs to no feed, as a new picture, always."""
+    return (fact for fact in facts if feed_of(fact) is None or feed_of(fact) in feeds)
+
+
+def feed_of(fact: Fact) -> Feed | None:
+    """The feed that a fact of a world belongs to."""
+    match fact:
+        case FieldFact(source=Source.GROUP) | GroupFact() | ParticipantFact() | GroupListFact():
+            return Feed.GROUPS
+        case FieldFact(field=Field.FIRST_NAME | Field.LAST_NAME | Field.FULL_NAME):
+            return Feed.CONTACTS
+        case FieldFact(field=Field.BLOCKED) | BlocklistFact():
+            return Feed.BLOCKLIST
+        case FieldFact(field=Field.PICTURE | Field.ABOUT):
+            return None
+        case FieldFact():
+            return Feed.PUSHNAMES
+        case LinkFact():
+            return Feed.LIDS
 
 
 def group_facts(view: GroupView, source: Source, at: int) -> Iterator[Fact]:

@@ -26,11 +26,7 @@ def generate_world(people: int, seed: int = 1) -> World:
     that are not on WhatsApp, people/200 groups of up to 1024 members, and 2 in 1,000 are blocked. A second account,
     one of these people, sees the same world with other eyes.
     """
-    if people < 0:
-        raise ValueError("a world has no fewer than 0 people")
-    random = Random(f"{GENERATION}:{seed}:{people}")  # noqa: S311 - made-up people are no secret
-    makers = _Makers(random)
-    me = replace(makers.person(0), hides_phone=False, business=False, verified_name=None)
+    random, makers, me = _beginning(people, seed)
     others = [makers.person(index + 1) for index in range(people)]
     book, strangers = [], []
     for person in others:
@@ -42,6 +38,19 @@ def generate_world(people: int, seed: int = 1) -> World:
     first = _account(random, me, book, others, strangers)
     accounts = (first, *_second_account(random, makers, me, others))
     return World(f"generated-{people}-{seed}", (me, *others), accounts, groups)
+
+
+def default_phone(people: int, seed: int = 1) -> PhoneNumber | None:
+    """The phone number of the default account of such a world, without making up the others."""
+    return _beginning(people, seed)[2].phone
+
+
+def _beginning(people: int, seed: int) -> "tuple[Random, _Makers, WorldPerson]":
+    if people < 0:
+        raise ValueError("a world has no fewer than 0 people")
+    random = Random(f"{GENERATION}:{seed}:{people}")  # noqa: S311 - made-up people are no secret
+    makers = _Makers(random)
+    return random, makers, replace(makers.person(0), hides_phone=False, business=False, verified_name=None)
 
 
 class _Makers:

@@ -30,7 +30,9 @@ DataDir = Annotated[
 ]
 AccountNumber = Annotated[
     str | None,
-    typer.Option("--account", help="Phone number of the account in the world; needed when there are several."),
+    typer.Option(
+        "--account", help="Phone number of the account whose sessions are meant; needed when there are several."
+    ),
 ]
 
 
@@ -46,7 +48,15 @@ def set_condition(
     milliseconds: Annotated[int, typer.Option("--ms", help="slow: how much longer every answer takes.")] = 1000,
     times: Annotated[int, typer.Option(min=1, help="conflict: how many writes conflict.")] = 1,
 ) -> None:
-    """Switch a condition on; a running server notices within a second."""
+    """Switch a condition on; a running server notices within a second.
+
+    It is for all sessions of the account; but logout happens to one of them, any of them, and each conflict to one
+    write. The phone that scans a code is `lidbook sandbox scan`.
+    """
+    if kind is Kind.SCAN:
+        raise typer.BadParameter("a scan waits for nobody: use  lidbook sandbox scan", param_hint="KIND")
+    if capability and kind in (Kind.DISCONNECT, Kind.LOGOUT):
+        raise typer.BadParameter(f"{kind} is not for single live calls: leave it out", param_hint="--capability")
     live = {c.value: c for c in Capability if c.served_by == "engine"}
     wrong = [name for name in capability or [] if name not in live]
     if wrong:
@@ -83,11 +93,14 @@ def list_conditions(data_dir: DataDir, account: AccountNumber = None) -> None:
 
 @commands.command("scan")
 def scan(data_dir: DataDir, account: AccountNumber = None) -> None:
-    """Scan the QR code, or type the pairing code, that a session of the account shows."""
+    """Scan the QR code, or type the pairing code, that a session of the account shows.
+
+    Waits a few seconds until it was taken; ends with 1 when no session of the account shows a code. Where several do,
+    one of them is linked, any of them.
+    """
     from lidbook_sandbox import reports  # noqa: PLC0415 - `lidbook --help` loads this module
 
-    reports.conditions_of(data_dir, account).set(Condition(Kind.SCAN))
-    typer.echo("scanned")
+    reports.scan(data_dir, account)
 
 
 @world_commands.command("check")

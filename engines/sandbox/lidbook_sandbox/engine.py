@@ -38,10 +38,17 @@ class SandboxEngine(Engine):
     settings: ClassVar[type[EngineSettings]] = SandboxSettings
     session = SandboxSession
 
-    def __init__(self, data_dir: Path, now: Callable[[], int] = wall_clock) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        now: Callable[[], int] = wall_clock,
+        *,
+        worlds: Worlds | None = None,
+        conditions: ConditionFolder | None = None,
+    ) -> None:
         super().__init__(data_dir)
-        self.worlds = Worlds(data_dir / "worlds", now)
-        self.conditions = ConditionFolder(conditions_folder(data_dir))
+        self.worlds = worlds or Worlds(data_dir / "worlds", now)
+        self.conditions = conditions or ConditionFolder(conditions_folder(data_dir))
         self._users = 0
         self._looking: asyncio.Task[None] | None = None
 

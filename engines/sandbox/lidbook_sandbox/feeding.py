@@ -1,14 +1,13 @@
 """Telling the directory of a world: all of it at first, only what changed afterwards."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
-from itertools import islice
 from typing import Final, TypeVar
 
 from lidbook.capabilities import Feed
 from lidbook.engine import SessionContext
-from lidbook.facts import Fact, GroupFact, Source
+from lidbook.facts import BATCH, Fact, GroupFact, Source, in_batches
 from lidbook.world.facts import blocklist_fact, change_facts, group_facts, group_list_fact, introduction_facts
 from lidbook.world.model import EPOCH
 from lidbook.world.service import WorldService
@@ -27,8 +26,6 @@ from lidbook_sandbox.progress import (
 
 T = TypeVar("T")
 
-BATCH: Final = 4000
-"""Facts handed over at a time."""
 BREATH: Final = 200
 """How many persons, or facts of groups, are prepared before others get a turn."""
 REPORT_EVERY: Final = 5
@@ -138,7 +135,7 @@ class Feeder:
                         await self._context.sync(feed, expected=expected.get(feed), received=received[feed])
         if batch:
             await self._tell_noted(batch, gone)
-        for batch in _batches(fact for user, bits in gone.items() for fact in retractions(user, bits, floor)):
+        for batch in in_batches(fact for user, bits in gone.items() for fact in retractions(user, bits, floor)):
             await self._tell(batch)
         for feed in PERSON_FEEDS:
             await self._context.sync(feed, expected=received[feed], received=received[feed], complete=True)
@@ -197,9 +194,3 @@ async def _breathing(items: Iterable[T]) -> AsyncIterator[T]:
         if count % BREATH == 0:
             await asyncio.sleep(0)
         yield item
-
-
-def _batches(facts: Iterable[Fact]) -> Iterator[list[Fact]]:
-    remaining = iter(facts)
-    while batch := list(islice(remaining, BATCH)):
-        yield batch

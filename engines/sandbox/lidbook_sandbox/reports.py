@@ -1,26 +1,36 @@
 """What the commands do and print; apart from them, because `lidbook --help` loads every command."""
 
 import json
-from contextlib import closing
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lidbook.data_dir import database_path
-from lidbook.directory.database import open_reader
-from lidbook.errors import InvalidRequest, LidbookError
-from lidbook.identifiers import PhoneNumber, parse_dialable
-from lidbook.sessions.rows import load_all
+from lidbook.errors import LidbookError
 from lidbook.world.conditions import Condition, Conditions, Kind
 from lidbook.world.files import save_world
 from lidbook.world.generator import generate_world
 from lidbook.world.model import World
 from lidbook.world.sources import LoadedWorld, WorldSource, open_source
-from lidbook_sandbox.engine import SandboxEngine, conditions_folder
+from lidbook_sandbox import scanning
+from lidbook_sandbox.accounts import account_meant, conditions_file, known_sessions
+
+CONCERNED: Final[Mapping[Kind, str]] = {
+    Kind.RATE_LIMIT: "every live call",
+    Kind.TIMEOUT: "every live call",
+    Kind.SILENCE: "every live call, and all announcements",
+    Kind.SLOW: "every live call",
+    Kind.DISCONNECT: "the connection of every session",
+    Kind.CONFLICT: "the next writes to the address book, of any session",
+    Kind.LOGOUT: "one session, any of them",
+    Kind.SCAN: "one session that shows a code, any of them",
+}
+"""What each condition of an account is for, where no live call was named."""
 
 
 def check_world(world: str, region: str | None, *, as_json: bool) -> None:
@@ -45,24 +55,21 @@ def write_world(people: int, seed: int, file: Path) -> None:
 def conditions_of(data_dir: Path, account: str | None) -> Conditions:
     """The conditions of an account; of the only one in the data dir when none is named."""
     try:
-        phone = parse_dialable(account) if account is not None else _only_account(data_dir)
-        return Conditions(conditions_folder(data_dir / "engines" / SandboxEngine.name) / f"{phone.digits}.json")
+        return Conditions(conditions_file(data_dir, account_meant(data_dir, account, known_sessions(data_dir))))
     except LidbookError as error:
         raise typer.BadParameter(error.message) from error
 
 
-def _only_account(data_dir: Path) -> PhoneNumber:
-    """The account of the sandbox sessions in this data dir. Raises `InvalidRequest` unless there is just one."""
-    path = database_path(data_dir)
-    accounts: set[PhoneNumber] = set()
-    if path.is_file():
-        with closing(open_reader(path)) as reader:
-            rows = [row for row in load_all(reader) if row.engine == SandboxEngine.name]
-        accounts = {row.account.phone for row in rows if row.account is not None}
-    if len(accounts) != 1:
-        known = ", ".join(sorted(phone.digits for phone in accounts)) or "none so far"
-        raise InvalidRequest(f"say which account with --account; known in {data_dir}: {known}")
-    return accounts.pop()
+def scan(data_dir: Path, account: str | None) -> None:
+    """Scan a code, and say whether it was taken."""
+    try:
+        scanning.scan(data_dir, account)
+    except LidbookError as error:
+        raise typer.BadParameter(error.message) from error
+    except scanning.NoCodeShown as error:
+        typer.echo(f"lidbook: {error}", err=True)
+        raise typer.Exit(1) from error
+    typer.echo("scanned")
 
 
 def show(conditions: Conditions) -> None:
@@ -73,9 +80,8 @@ def show(conditions: Conditions) -> None:
         return
     table = Table("condition", "for", "details")
     for condition in conditions.all():
-        table.add_row(
-            condition.kind.value, ", ".join(sorted(condition.capabilities)) or "every live call", _details(condition)
-        )
+        concerned = ", ".join(sorted(condition.capabilities)) or CONCERNED[condition.kind]
+        table.add_row(condition.kind.value, concerned, _details(condition))
     console.print(table)
 
 
@@ -87,6 +93,8 @@ def _details(condition: Condition) -> str:
             return f"{condition.milliseconds} ms"
         case Kind.CONFLICT:
             return f"{condition.times} more"
+        case Kind.LOGOUT | Kind.SCAN:
+            return "once"
         case _:
             return ""
 

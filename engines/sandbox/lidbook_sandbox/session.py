@@ -1,17 +1,16 @@
 """One linked device of an account in a simulated world."""
 
 import asyncio
-import base64
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from lidbook.capabilities import Capability
 from lidbook.engine import EngineSession, SessionContext
-from lidbook.errors import ChangeNotTaken, Conflict, EngineDisconnected, EngineError, LidbookError, NotOnWhatsApp
+from lidbook.errors import ChangeNotTaken, Conflict, EngineDisconnected, EngineError, LidbookError, PasskeyRefused
 from lidbook.facts import Picture
-from lidbook.identifiers import Lid, PhoneNumber, UserId, spellings
+from lidbook.identifiers import Lid, PhoneNumber, UserId
+from lidbook.passkey import PasskeyAssertion
 from lidbook.values import (
     AboutAnswer,
     AddressBookEntry,
@@ -26,6 +25,7 @@ from lidbook.world.service import WorldService
 from lidbook.world.wire import WireState
 from lidbook_sandbox.feeding import Feeder
 from lidbook_sandbox.line import Line
+from lidbook_sandbox.linking import DeviceLink
 from lidbook_sandbox.settings import SandboxSettings
 from lidbook_sandbox.worlds import OpenWorld, Worlds
 
@@ -33,7 +33,6 @@ T = TypeVar("T")
 
 LINK: Final = "link"
 """Name of the blob in the vault that says which account this device is linked to."""
-_CODE_LETTERS: Final = "123456789ABCDEFGHJKLMNPQRSTVWXYZ"
 
 
 class SandboxSession(EngineSession):
@@ -53,7 +52,7 @@ class SandboxSession(EngineSession):
         self._feeder: Feeder | None = None
         self._unsubscribe: list[Callable[[], None]] = []
         self._task: asyncio.Task[None] | None = None
-        self._waiting_for_scan = False
+        self._device_link: DeviceLink | None = None
 
     # Life of a session.
 
@@ -89,15 +88,21 @@ class SandboxSession(EngineSession):
 
     async def pairing_code(self, phone: PhoneNumber) -> str:
         """A code for the account's owner, who types it with `lidbook sandbox scan`."""
-        service = self._service
-        if service is None or not self._waiting_for_scan:
+        if self._device_link is None:
             raise EngineError("this device is not waiting to be linked")
-        account = service.account()
-        if account.phone not in spellings(phone):
-            raise NotOnWhatsApp(f"{phone.digits} is not the number of this session's account, {account.phone.digits}")
-        digest = hashlib.sha256(f"{self.context.session}:{phone.digits}:{service.live.time()}".encode()).digest()
-        code = "".join(_CODE_LETTERS[byte % len(_CODE_LETTERS)] for byte in digest[:8])
-        return f"{code[:4]}-{code[4:]}"
+        return self._device_link.pairing_code(phone)
+
+    async def answer_passkey(self, assertion: PasskeyAssertion) -> None:
+        """Take what the account's passkey signed; a code to confirm follows."""
+        if self._device_link is None:
+            raise PasskeyRefused("this device is not waiting to be linked")
+        self._device_link.answer_passkey(assertion)
+
+    async def confirm_passkey(self) -> None:
+        """Take the confirmation of that code; the device is linked."""
+        if self._device_link is None:
+            raise PasskeyRefused("this device is not waiting to be linked")
+        self._device_link.confirm_passkey()
 
     # Live calls.
 
@@ -236,40 +241,15 @@ class SandboxSession(EngineSession):
         return blob is not None and json.loads(blob)["account"] == str(service.lid)
 
     async def _link(self, service: WorldService) -> bool:
-        """Link this device; False if the owner was to scan a QR code and did not."""
-        if self._settings.require_scan and not await self._scanned(service):
-            return False
+        """Link this device; False if the owner was to do something for it and did not."""
+        link = self._device_link = DeviceLink(self.context, self._settings, self._line, service)
+        try:
+            if not await link.run():
+                return False
+        finally:
+            self._device_link = None
         await self.context.vault.put({LINK: json.dumps({"account": str(service.lid)}).encode()})
         return True
-
-    async def _scanned(self, service: WorldService) -> bool:
-        """Show one QR code after another until one is scanned."""
-        self._waiting_for_scan = True
-        try:
-            for _ in range(self._settings.qr_rounds):
-                self.context.qr(self._qr_value(service.live.moment()))
-                try:
-                    async with asyncio.timeout(self._settings.qr_seconds):
-                        await self._taken(Kind.SCAN)
-                except TimeoutError:
-                    continue
-                return True
-            return False
-        finally:
-            self._waiting_for_scan = False
-
-    async def _taken(self, kind: Kind) -> None:
-        while True:
-            changed = self._line.changed
-            if self._line.conditions.take(kind):
-                return
-            await changed.wait()
-
-    def _qr_value(self, at: int) -> str:
-        """Of the shape of WhatsApp's: a reference and three keys, in base64."""
-        digests = (hashlib.sha256(f"{self.context.session}:{at}:{part}".encode()).digest() for part in range(4))
-        reference, *keys = (base64.b64encode(digest).decode() for digest in digests)
-        return ",".join((f"2@{reference}", *keys))
 
     def _warn_of(self, world: OpenWorld) -> None:
         """Say what of the world's sources could not be used."""

@@ -32,7 +32,11 @@ class SandboxSettings(EngineSettings):
     qr_seconds: float = Field(default=20, gt=0, le=120)
     """Seconds for which one QR code is shown."""
     qr_rounds: int = Field(default=5, ge=1, le=20)
-    """How many QR codes are shown before the session gives up."""
+    """How many QR codes, and after a scan how many passkey challenges, are shown before the session gives up."""
+    require_passkey: bool = False
+    """Ask for the account's passkey before the device is linked: after the scan, where that is required."""
+    passkey_seconds: float = Field(default=60, gt=0, le=600)
+    """Seconds for which one passkey challenge is good, and the code that has to be confirmed."""
 
     @field_validator("account")
     @classmethod

@@ -159,7 +159,7 @@ def test_what_cannot_be_done_is_told_in_one_line(
 
 
 def test_a_wrong_key_and_no_server_are_told(server: Running, home: Path) -> None:
-    assert "asks for an API key" in keys(server, home, "list", key="wrong").stderr
+    assert "refuses the API key in LIDBOOK_API_KEY" in keys(server, home, "list", key="wrong").stderr
     assert "is the server running?" in lidbook(home, "keys", "list", "--url", "http://127.0.0.1:1").stderr
 
 

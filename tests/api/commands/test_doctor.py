@@ -144,7 +144,8 @@ def test_a_damaged_database(data_dir: Path, diagnose: Diagnose) -> None:
 def test_a_database_of_a_newer_version(data_dir: Path, diagnose: Diagnose) -> None:
     change(data_dir, "PRAGMA user_version = 99")
     code, findings = diagnose()
-    assert (code, findings["schema"][0], findings["schema"][2]) == (1, "broken", "pip install --upgrade lidbook")
+    assert (code, findings["schema"][0]) == (1, "broken")
+    assert findings["schema"][2] == "install the newer Lidbook the way this one was installed, see docs/operate.md"
 
 
 def test_a_database_of_an_older_version(data_dir: Path, diagnose: Diagnose) -> None:
@@ -167,6 +168,17 @@ def test_a_port_that_another_program_has(data_dir: Path, diagnose: Diagnose) -> 
     assert "in use by another program" in findings["port"][1]
 
 
+def test_a_port_that_another_data_dirs_server_has_is_nothing_broken(
+    start: Start, data_dir: Path, diagnose: Diagnose, tmp_path: Path
+) -> None:
+    for variables in ({}, {"LIDBOOK_API_KEY": KEY, "WHATSAPP_SWAGGER_ENABLED": "false"}):
+        other = start("--data-dir", str(tmp_path / "other"), **variables)
+        code, findings = diagnose(LIDBOOK_PORT=other.url.rpartition(":")[2])
+        assert (code, findings["port"][0]) == (0, "note")
+        assert "in use by a Lidbook on another data dir" in findings["port"][1]
+        assert other.stop()[0] == 0
+
+
 def test_an_address_that_is_not_this_machines(data_dir: Path, diagnose: Diagnose) -> None:
     code, findings = diagnose(LIDBOOK_HOST="192.0.2.1", LIDBOOK_API_KEY=KEY)
     assert (code, findings["port"][0]) == (1, "broken")
@@ -179,7 +191,7 @@ def test_an_address_that_is_not_this_machines(data_dir: Path, diagnose: Diagnose
         ({}, "note", "answers requests from this machine only"),
         ({"LIDBOOK_API_KEY": KEY}, "ok", "there is one in the environment"),
         ({"LIDBOOK_API_KEY": "sha512:" + "0f" * 64}, "ok", "there is one in the environment"),
-        ({"LIDBOOK_API_KEY": "short"}, "warning", "5 characters, and can be guessed"),
+        ({"LIDBOOK_API_KEY": "quite-short"}, "warning", "11 characters, and can be guessed"),
         ({"LIDBOOK_HOST": "0.0.0.0"}, "broken", "can be reached by others"),
     ],
 )
@@ -202,6 +214,9 @@ def test_a_key_in_the_data_dir(data_dir: Path, run: Run, diagnose: Diagnose) -> 
         ({"WAHA_NAMESPACE": "x"}, "warning", "WAHA_NAMESPACE is set and means nothing here"),
         ({"WHATSAPP_SESSIONS_MONGO_URL": "x"}, "broken", "WHATSAPP_SESSIONS_MONGO_URL is set, but"),
         ({"WAHA_API_KEY": "123"}, "broken", "known to everybody"),
+        ({"WAHA_API_KEY": "short"}, "broken", "fewer than 8 characters"),
+        ({"LIDBOOK_LOG_DAYS": "-1"}, "broken", "LIDBOOK_LOG_DAYS: Input should be greater than or equal to 0"),
+        ({"WHATSAPP_DEFAULT_ENGINE": "NOWEB"}, "broken", "WHATSAPP_DEFAULT_ENGINE: Engine 'NOWEB' is not installed"),
         ({"WAHA_PRINT_QR": "maybe"}, "broken", "WAHA_PRINT_QR: must be true, false, 1 or 0"),
     ],
 )
@@ -272,7 +287,7 @@ def test_an_engine_that_lacks_something(
         ("FAILED", "qr_expired", "lidbook sessions qr default"),
         ("FAILED", "banned", "look at the phone"),
         ("FAILED", "replaced", "lidbook sessions restart default"),
-        ("FAILED", "outdated", "pip install --upgrade lidbook"),
+        ("FAILED", "outdated", "update the engine, then  lidbook sessions restart default"),
         ("FAILED", "crashed", "lidbook sessions show default"),
         ("SCAN_QR_CODE", None, "lidbook sessions qr default"),
     ],

@@ -1,10 +1,12 @@
 """`lidbook sessions` against a server of its own."""
 
+import http.server
 import json
 import os
 import pty
 import re
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -196,6 +198,16 @@ def test_a_code_that_nobody_scans_ends_in_failure(server: Running, environment: 
     assert "lidbook sessions start new" in errors
 
 
+def test_whoever_waits_for_a_code_is_told_that_a_passkey_is_asked_for(
+    server: Running, environment: dict[str, str]
+) -> None:
+    make(server, "new", require_passkey=True, passkey_seconds=3, qr_rounds=1)
+    with drawing(environment, "new") as process:
+        _, errors = process.communicate(timeout=20)
+    assert "new: PASSKEY_REQUIRED\n" in errors
+    assert "new: FAILED (qr_expired): nobody scanned the QR code, or answered for the passkey" in errors
+
+
 def test_one_code_is_drawn_once(server: Running, run: Run) -> None:
     make(server, "new", require_scan=True)
     done = run("sessions", "qr", "new", "--once")
@@ -228,6 +240,48 @@ def test_the_key_is_asked_for_and_taken_from_the_environment(start: Start, run: 
     assert (refused.returncode, "set LIDBOOK_API_KEY, or give --key" in refused.stderr) == (1, True)
     assert run("sessions", "list", "--url", server.url, LIDBOOK_API_KEY=KEY).returncode == 0
     assert run("sessions", "list", "--url", server.url, "--key", KEY).returncode == 0
+    refused = run("sessions", "list", "--url", server.url, LIDBOOK_API_KEY="another")
+    assert (refused.returncode, "refuses the API key in LIDBOOK_API_KEY" in refused.stderr) == (1, True)
+    assert "another" not in refused.stderr
+
+
+class Stranger(http.server.BaseHTTPRequestHandler):
+    """A server that is no Lidbook, and answers with the status that its path begins with."""
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self.send_response(int(self.path.split("/")[1]))
+        self.end_headers()
+        self.wfile.write(b"<html>")
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+@pytest.mark.parametrize("status", [200, 401, 404, 502])
+def test_what_is_no_lidbook_is_called_so(run: Run, status: int) -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as stranger:
+        thread = threading.Thread(target=stranger.serve_forever)
+        thread.start()
+        refused = run("sessions", "list", "--url", f"http://127.0.0.1:{stranger.server_port}/{status}")
+        stranger.shutdown()
+        thread.join()
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1)
+    assert "is no Lidbook" in refused.stderr
+
+
+def test_a_list_says_what_to_do_about_a_code_and_about_the_network(server: Running, run: Run, tmp_path: Path) -> None:
+    make(server, "new", require_scan=True)
+    run("sessions", "qr", "new", "--once")
+    run("sandbox", "condition", "set", "disconnect", "--data-dir", str(tmp_path / "data"))
+    said = next(shown for _ in range(30) if "(network)" in (shown := run("sessions", "list").stdout))
+    assert "lidbook sessions qr new" in said
+    assert re.search(r"default +STARTING \(network\) .*network is away", said)
+
+
+def test_a_config_on_the_command_line_is_told_where_it_belongs(server: Running, run: Run) -> None:
+    refused = run("sessions", "create", "x", "--config", '{"engine": "sandbox"}')
+    assert (refused.returncode, "give a file that holds it, or - for standard input" in refused.stderr) == (1, True)
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,18 @@ from lidbook.capabilities import Capability, Claim, Feed, absent
 from lidbook.engine import API_VERSION, Engine, EngineSession, EngineSettings, SessionContext
 from lidbook.facts import Field, FieldFact, Picture, PictureState, Source
 from lidbook.identifiers import Lid, PhoneNumber, UserId, spellings
+from lidbook.passkey import PasskeyAssertion
 from lidbook.values import AboutAnswer, Account, AddressBookEntry, Person, Registration, SessionStatus, StatusReason
 
 ME = Account(PhoneNumber("15550100"), Lid("9100"), "Robin")
 OTHER = Account(PhoneNumber("15550999"), Lid("9999"), "Somebody Else")
+
+
+LESS: dict[Capability, Claim] = {
+    Capability.SESSION_LOGOUT: absent("never linked"),
+    Capability.SESSION_PASSKEY: absent("asks for none"),
+}
+"""What the engine `second` cannot do either."""
 
 
 class ScriptedSettings(EngineSettings):
@@ -77,6 +85,14 @@ class ScriptedSession(EngineSession):
 
     async def logout(self) -> None:
         self.script.asked.append(("logout", None))
+
+    async def answer_passkey(self, assertion: PasskeyAssertion) -> None:
+        self.script.asked.append(("answer_passkey", assertion))
+        await self.script.pause()
+
+    async def confirm_passkey(self) -> None:
+        self.script.asked.append(("confirm_passkey", None))
+        await self.script.pause()
 
     async def check(self, phones: Sequence[PhoneNumber]) -> Sequence[Registration]:
         self.script.asked.append(("check", tuple(phones)))
@@ -167,6 +183,8 @@ def scripted(script: Script, engine_name: str = "scripted") -> type[Engine]:
     class Session(ScriptedSession):
         if engine_name == "second":
             logout = EngineSession.logout
+            answer_passkey = EngineSession.answer_passkey
+            confirm_passkey = EngineSession.confirm_passkey
 
     Session.script = script
 
@@ -183,6 +201,6 @@ def scripted(script: Script, engine_name: str = "scripted") -> type[Engine]:
             Capability.SESSION_QR: absent("pairs by itself"),
             Capability.SESSION_PAIRING_CODE: absent("pairs by itself"),
             Capability.SESSION_SCREENSHOT: absent("no browser"),
-        } | ({Capability.SESSION_LOGOUT: absent("never linked")} if engine_name == "second" else {})
+        } | (LESS if engine_name == "second" else {})
 
     return Scripted

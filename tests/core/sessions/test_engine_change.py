@@ -12,7 +12,7 @@ from lidbook.facts import Field, FieldFact, Source
 from lidbook.identifiers import PhoneNumber
 from lidbook.session_config import SessionConfig
 from lidbook.sessions.session import Session
-from lidbook.values import SessionStatus
+from lidbook.values import SessionStatus, StatusReason
 
 ANN = PhoneNumber("15550101")
 
@@ -99,7 +99,27 @@ async def test_another_engine_has_everything_still_to_fetch(core: Core) -> None:
     assert await session.directory.is_synced(Feed.CONTACTS), "it is the same engine"
     await core.lidbook.sessions.update("s", on("second"))
     assert not await session.directory.is_synced(Feed.CONTACTS)
-    assert not session.directory.is_syncing, "what is known is whole all the same: this is no first sync"
+    assert session.directory.is_whole, "what is known is whole all the same: this is no first sync"
+
+
+async def test_a_config_that_gives_neither_engine_nor_settings_keeps_both(core: Core) -> None:
+    session = await linked(core)
+    await core.lidbook.sessions.update("s", SessionConfig(debug=True))
+    await is_in(session, SessionStatus.WORKING)
+    assert session.config.stored() == {"debug": True, "settings": {"needs_scan": True}}
+    assert core.script.sessions[-1].settings.needs_scan
+    await core.lidbook.sessions.update("s", SessionConfig(engine="scripted"))
+    await is_in(session, SessionStatus.WORKING)
+    assert session.config.stored() == {"engine": "scripted"}, "it names the engine, so it says all about it"
+    assert not core.script.sessions[-1].settings.needs_scan
+
+
+async def test_settings_that_are_kept_and_fit_no_longer_do_not_keep_a_config_from_being_stored(core: Core) -> None:
+    session = await core.lidbook.sessions.create("s", SessionConfig())
+    session.config = SessionConfig(settings={"colour": "red"})
+    await core.lidbook.sessions.update("s", SessionConfig(debug=True))
+    assert (session.status, session.reason) == (SessionStatus.FAILED, StatusReason.RUNTIME)
+    assert session.config.stored() == {"debug": True, "settings": {"colour": "red"}}
 
 
 async def test_a_logout_forgets_the_links_of_every_engine(core: Core) -> None:

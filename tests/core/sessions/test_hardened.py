@@ -12,7 +12,7 @@ from core.sessions.conftest import Core, open_core
 from core.sessions.engines import ME, OTHER, Script, ScriptedSession
 from lidbook.capabilities import Capability
 from lidbook.engine import Engine, Runtime, RuntimeStatus
-from lidbook.errors import EngineError, LoggedOut, RateLimited, SessionExists, SessionNotFound
+from lidbook.errors import EngineDisconnected, EngineError, RateLimited, SessionExists, SessionNotFound
 from lidbook.facts import BlocklistFact, Field, FieldFact, Source
 from lidbook.identifiers import Lid, PhoneNumber
 from lidbook.session_config import SessionConfig
@@ -177,11 +177,11 @@ async def test_what_an_engine_says_after_it_was_stopped_is_nobodys(core: Core) -
     session = await core.lidbook.sessions.usable("s")
     old = core.script.sessions[-1].context
     await core.lidbook.sessions.reset("s")
-    with pytest.raises(LoggedOut):
+    with pytest.raises(EngineDisconnected):
         await old.facts(
             [FieldFact(ANN, Field.FULL_NAME, "A friend of the old account", Source.ADDRESS_BOOK, 1_700_000_000_000)]
         )
-    with pytest.raises(LoggedOut):
+    with pytest.raises(EngineDisconnected):
         await old.vault.put({"key": b"of the old account"})
     assert orjson.loads(session.directory.contact(ANN))["name"] is None
     assert await session.vault.get("key") is None

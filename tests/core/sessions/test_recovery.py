@@ -196,7 +196,7 @@ async def test_a_start_that_hangs_is_ended_and_tried_again(failing: Core, monkey
     assert session.detail is not None
     assert "took too long to begin to connect" in session.detail
     assert failing.script.stopped == 1
-    await failing.lidbook.sessions.update("s", SessionConfig())
+    await failing.lidbook.sessions.update("s", SessionConfig(settings={}))
     await failing.lidbook.sessions.usable("s")
 
 
@@ -248,7 +248,7 @@ async def test_a_delete_cuts_a_start_short(core: Core) -> None:
 async def test_a_new_config_cuts_a_start_short_and_starts_with_it(core: Core) -> None:
     making = asyncio.create_task(core.lidbook.sessions.create("s", HANGING))
     await core.script.hanging.wait()
-    await core.lidbook.sessions.update("s", SessionConfig())
+    await core.lidbook.sessions.update("s", SessionConfig(settings={}))
     assert (await core.lidbook.sessions.usable("s")).reason is None
     await making
 

@@ -112,7 +112,7 @@ async def test_an_engine_that_fails_to_start_is_a_status(core: Core) -> None:
     assert session.detail.startswith("scripted failed to start: RuntimeError, see the server's log; attempt 1 follows")
     with pytest.raises(SessionNotReady):
         await core.lidbook.sessions.usable("s")  # at once: the next attempt is further away than it waits
-    await core.lidbook.sessions.update("s", SessionConfig())
+    await core.lidbook.sessions.update("s", SessionConfig(settings={}))
     session = await core.lidbook.sessions.usable("s")
     assert (session.reason, session.detail) == (None, None)
 

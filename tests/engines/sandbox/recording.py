@@ -8,6 +8,7 @@ from lidbook.capabilities import Feed
 from lidbook.engine import ClientConfig, EngineSettings, Log, Network, Vault
 from lidbook.facts import Fact, Facts, Field, FieldFact, LinkFact
 from lidbook.identifiers import UserId
+from lidbook.passkey import PasskeyChallenge
 from lidbook.values import Account, SessionStatus, StatusReason
 from lidbook_sandbox.settings import SandboxSettings
 
@@ -81,6 +82,8 @@ class RecordingContext:
         self.statuses: list[tuple[SessionStatus, StatusReason | None]] = []
         self.accounts: list[Account] = []
         self.qrs: list[str] = []
+        self.challenges: list[PasskeyChallenge] = []
+        self.codes: list[str] = []
         self.gate = asyncio.Event()
         self.gate.set()
         self._feeding = False
@@ -120,6 +123,14 @@ class RecordingContext:
 
     def qr(self, value: str) -> None:
         self.qrs.append(value)
+        self._pulse()
+
+    def passkey_challenge(self, challenge: PasskeyChallenge) -> None:
+        self.challenges.append(challenge)
+        self._pulse()
+
+    def passkey_confirmation(self, code: str) -> None:
+        self.codes.append(code)
         self._pulse()
 
     @property

@@ -55,7 +55,7 @@ async def test_a_session_that_nobody_scans_goes_idle_and_stays_so(lidbook: Lidbo
     session = await lidbook.sessions.create("s", HASTY)
     await is_in(session, SessionStatus.FAILED)
     assert (session.reason, session.is_running, session.qr) == (StatusReason.QR_EXPIRED, False, None)
-    assert session.detail == "nobody scanned the QR code: start the session to get another one"
+    assert session.detail == "nobody scanned the QR code, or answered for the passkey: start the session to begin anew"
     assert statuses(session) == ["STARTING", "SCAN_QR_CODE", "SCAN_QR_CODE", "SCAN_QR_CODE", "FAILED"]
     assert not await session.until(lambda status: status is not SessionStatus.FAILED, 0.05)
     await lidbook.sessions.start("s")
