@@ -3,15 +3,17 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from typing import Final, Literal
 
 import orjson
 
 from lidbook.capabilities import Feed
-from lidbook.directory import groups, syncs, watch
+from lidbook.directory import groups, listing, syncs, watch
 from lidbook.directory.database import Database
 from lidbook.directory.ingest import Applied, apply
-from lidbook.directory.lists import Orders, Segment, follow, load_order, page, walk
+from lidbook.directory.listing import lay_out
+from lidbook.directory.lists import SORTS, Orders, Segment, follow, load_order, page, walk
 from lidbook.directory.lookups import Lookups
 from lidbook.directory.order import OrderIndex
 from lidbook.errors import GroupNotFound
@@ -66,11 +68,15 @@ class Directory(Lookups):
     async def sync(self, feed: Feed, *, expected: int | None, received: int | None, complete: bool) -> None:
         """Note the progress of a sync; the first complete one of the contacts is announced."""
         session, now = self._session, self._clock()
-        changes = await self._database.write(
-            lambda connection: syncs.note(
-                connection, session, feed, now, expected=expected, received=received, complete=complete
-            )
-        )
+
+        def work(connection: sqlite3.Connection) -> list[Change]:
+            return syncs.note(connection, session, feed, now, expected=expected, received=received, complete=complete)
+
+        def committed(changes: list[Change]) -> None:
+            if changes:
+                self._orders.clear()  # from now on the lists may be laid out
+
+        changes = await self._database.write(work, committed)
         self.is_whole = syncs.was_completed(self._database.reader, session)
         if changes:
             self._told(changes)
@@ -90,6 +96,7 @@ class Directory(Lookups):
             connection.execute(
                 "DELETE FROM log WHERE session = ? AND kind <> ?", (session, ChangeKind.SESSION_STATUS.value)
             )
+            listing.clear(connection, session)
             connection.execute(
                 "UPDATE directory SET blocklist_at = 0, groups_at = 0, account_lid = NULL WHERE session = ?",
                 (session,),
@@ -275,19 +282,27 @@ class Directory(Lookups):
             return order
         loading = self._loading.get(segment)
         if loading is None:
-            session = self._session
-
-            def load(connection: sqlite3.Connection) -> OrderIndex[tuple[str, ...]]:
-                self._followed = True  # from here on, in the writer's own order of jobs, no change may go unnoted
-                return load_order(connection, session, segment)
-
-            def install(order: OrderIndex[tuple[str, ...]]) -> None:
-                self._orders[segment] = order
-
-            loading = asyncio.ensure_future(self._database.write(load, install))
+            loading = asyncio.ensure_future(self._load(segment))
             self._loading[segment] = loading
             loading.add_done_callback(lambda _: self._loading.pop(segment, None))
         return await asyncio.shield(loading)
+
+    async def _load(self, segment: Segment) -> OrderIndex[tuple[str, ...]]:
+        session, sort = self._session, SORTS.get(segment)
+        laid_out = False
+        if sort is not None and self.is_whole:
+            with suppress(sqlite3.Error):  # the disk is full: pages are dearer then, and there all the same
+                await self._database.write(lambda connection: lay_out(connection, session, sort))
+                laid_out = True
+
+        def load(connection: sqlite3.Connection) -> OrderIndex[tuple[str, ...]]:
+            self._followed = True  # from here on, in the writer's own order of jobs, no change may go unnoted
+            return load_order(connection, session, segment, laid_out=laid_out)
+
+        def install(order: OrderIndex[tuple[str, ...]]) -> None:
+            self._orders[segment] = order
+
+        return await self._database.write(load, install)
 
     async def _group(self, group: GroupId) -> dict[str, object]:
         session = self._session

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 import orjson
 
-from lidbook.directory import groups
+from lidbook.directory import groups, listing
 from lidbook.directory.lists import OrderChanges
 from lidbook.directory.projection import PersonRow, project
 from lidbook.directory.state import State, decode, encode, entry_of, new_state
@@ -60,6 +60,7 @@ class _Batch:
     seq: int
     blocklist_at: int
     groups_at: int
+    laid: listing.Sort
     applied: Applied = field(default_factory=Applied)
     log: list[tuple[object, ...]] = field(default_factory=list)
 
@@ -77,10 +78,10 @@ def apply(
 
     `quiet` marks the log rows of a first sync; `followed` says whether anybody follows the orders, which costs time.
     """
-    row = connection.execute(
-        "SELECT seq, blocklist_at, groups_at FROM directory WHERE session = ?", (session,)
+    seq, blocklist_at, groups_at, laid = connection.execute(
+        "SELECT seq, blocklist_at, groups_at, listed_by FROM directory WHERE session = ?", (session,)
     ).fetchone()
-    batch = _Batch(connection, session, now, quiet, followed, *row)
+    batch = _Batch(connection, session, now, quiet, followed, seq, blocklist_at, groups_at, listing.Sort(laid))
     for chunk in _chunks(facts, CHUNK):
         _apply_chunk(batch, chunk)
         connection.executemany(
@@ -245,13 +246,20 @@ def _write(batch: _Batch, loaded: _Loaded, peers: dict[str, str | None], changed
         "sort_name = excluded.sort_name, doc = excluded.doc",
         [(session, row.id, row.lid, row.mapped, row.listed, row.blocked, row.sort_name, row.doc) for row in written],
     )
-    if batch.followed:
-        orders = batch.applied.orders
-        for public_id in gone:
-            orders.note(old_rows[public_id], None)
-        for row in written:
-            orders.note(old_rows.get(row.id), row)
+    if batch.laid or batch.followed:
+        moves: list[tuple[PersonRow | None, PersonRow | None]] = [(old_rows[public_id], None) for public_id in gone]
+        moves += [(old_rows.get(row.id), row) for row in written]
+        _follow(batch, moves)
     _note_changes(batch, loaded, peers, old_rows, new_rows, gone, written)
+
+
+def _follow(batch: _Batch, moves: Sequence[tuple[PersonRow | None, PersonRow | None]]) -> None:
+    """Move what follows persons: the lists that are laid out, and the counts of those that somebody pages through."""
+    if batch.laid:
+        listing.keep(batch.connection, batch.session, batch.laid, moves)
+    if batch.followed:
+        for before, after in moves:
+            batch.applied.orders.note(before, after)
 
 
 def _note_changes(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from lidbook.directory.listing import Sort
 from lidbook.directory.order import BLOCK, OrderIndex
 from lidbook.directory.projection import NAMELESS, PersonRow
 
@@ -37,6 +38,12 @@ class _Shape:
     where: str
     index: str
     value: str = "doc"
+    table: str = "person"
+
+    @property
+    def source(self) -> str:
+        """What stands behind FROM."""
+        return f"{self.table} INDEXED BY {self.index}" if self.index else self.table
 
 
 _SHAPES: Final = {
@@ -56,6 +63,17 @@ _SHAPES: Final = {
         """CAST('{"lid":"' || lid || '","pn":null}' AS BLOB)""",
     ),
 }
+
+
+_LAID_OUT: Final = {
+    Segment.IDS: _Shape(("id",), f"sort = {Sort.ID:d} AND key = ''", "", table="listing"),
+    Segment.NAMED: _Shape(("key", "id"), f"sort = {Sort.NAME:d} AND key < '{NAMELESS}'", "", table="listing"),
+    Segment.NAMELESS: _Shape(("id",), f"sort = {Sort.NAME:d} AND key = '{NAMELESS}'", "", table="listing"),
+}
+"""The same segments where they are laid out."""
+
+SORTS: Final = {Segment.IDS: Sort.ID, Segment.NAMED: Sort.NAME, Segment.NAMELESS: Sort.NAME}
+"""What has to be laid out for a segment; the others are read from an index that has all that is shown."""
 
 
 @dataclass(slots=True)
@@ -110,8 +128,11 @@ def follow(orders: Orders, changes: OrderChanges) -> None:
             order.change([key for key, n in net.items() if n < 0], [key for key, n in net.items() if n > 0])
 
 
-def load_order(connection: sqlite3.Connection, session: int, segment: Segment) -> OrderIndex[Key]:
-    """Count a segment once. `connection` is the writer's, and stays in use to split blocks."""
+def load_order(
+    connection: sqlite3.Connection, session: int, segment: Segment, *, laid_out: bool = False
+) -> OrderIndex[Key]:
+    """Count a segment once. `connection` is the writer's, and stays in use to split blocks. `laid_out` has its pages
+    read from where `listing.lay_out` has put them."""
     shape = _SHAPES[segment]
     columns = ", ".join(shape.columns)
     rows = connection.execute(
@@ -127,7 +148,7 @@ def load_order(connection: sqlite3.Connection, session: int, segment: Segment) -
         ).fetchone()
         return found
 
-    return OrderIndex(_blocks(rows), middle)
+    return OrderIndex(_blocks(rows), middle, laid_out=laid_out and segment in _LAID_OUT)
 
 
 def page(
@@ -163,9 +184,9 @@ def _run(
     if place is None:
         return []
     start, skip = place
-    shape = _SHAPES[segment]
+    shape = _LAID_OUT[segment] if order.laid_out else _SHAPES[segment]
     rows = connection.execute(
-        f"SELECT {shape.value} FROM person INDEXED BY {shape.index} WHERE session = ? AND {shape.where} "
+        f"SELECT {shape.value} FROM {shape.source} WHERE session = ? AND {shape.where} "
         f"AND {_at_least(shape, '>=')} ORDER BY {', '.join(shape.columns)} LIMIT ? OFFSET ?",
         (session, *start, count, skip),
     )

@@ -1,6 +1,6 @@
 """Where in an ordered list a position is, without counting from the start.
 
-Keys fall into blocks of a few hundred; for each block its first key and its size are kept in memory. A deep page is one
+Keys fall into blocks of some dozens; for each block its first key and its size are kept in memory. A deep page is one
 seek and a short skip. The writer moves the counts along after every COMMIT; readers see one version or the next.
 """
 
@@ -11,20 +11,23 @@ from typing import Final, Generic, TypeVar
 
 K = TypeVar("K", bound="tuple[str, ...]")
 
-BLOCK: Final = 256
+BLOCK: Final = 64
 
 
 class OrderIndex(Generic[K]):
     """Blocks of an ordered set of keys: where each begins, and how many keys stand before its end.
 
     `middle(start, skip)` fetches from the store the key that stands `skip` after `start`; it is asked when a block has
-    grown too large.
+    grown too large. `laid_out` says where pages are read from.
     """
 
-    __slots__ = ("_middle", "_view")
+    __slots__ = ("_middle", "_view", "laid_out")
 
-    def __init__(self, blocks: Iterable[tuple[K, int]], middle: Callable[[K, int], K | None]) -> None:
+    def __init__(
+        self, blocks: Iterable[tuple[K, int]], middle: Callable[[K, int], K | None], *, laid_out: bool = False
+    ) -> None:
         pairs = list(blocks)
+        self.laid_out: Final = laid_out
         self._middle = middle
         self._view = ([start for start, _ in pairs], list(accumulate(count for _, count in pairs)))
 

@@ -15,6 +15,7 @@ Desired = Literal["running", "stopped"]
 _TABLES = (
     "identifier",
     "person",
+    "listing",
     "chat_group",
     "participant",
     "log",

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from lidbook.directory import groups
 from lidbook.directory.database import upgrade
 from lidbook.directory.ingest import apply
+from lidbook.directory.listing import Sort, lay_out
 from lidbook.directory.lists import Orders, Segment, follow, load_order, page
 from lidbook.directory.projection import project
 from lidbook.directory.state import decode
@@ -84,13 +85,16 @@ def database() -> sqlite3.Connection:
     return connection
 
 
-def ingested(portions: Sequence[Sequence[Fact]]) -> sqlite3.Connection:
-    """A directory that was given these portions, one transaction each, with its orders followed and checked."""
+def ingested(portions: Sequence[Sequence[Fact]], *, laid_out: bool = False) -> sqlite3.Connection:
+    """A directory that was given these portions, one transaction each, with its orders followed and checked; with
+    `laid_out`, its lists laid out after the first one and kept from then on."""
     connection = database()
     orders: Orders = {segment: load_order(connection, 1, segment) for segment in Segment}
-    for portion in portions:
+    for number, portion in enumerate(portions):
         connection.execute("BEGIN")
         applied = apply(connection, 1, portion, now=7, quiet=False)
+        for sort in Sort if laid_out and not number else ():
+            lay_out(connection, 1, sort)
         connection.execute("COMMIT")
         follow(orders, applied.orders)
     for segment, order in orders.items():
@@ -178,12 +182,23 @@ def test_nobody_stands_in_two_rows(portions: list[list[Fact]]) -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.lists(facts, max_size=6), max_size=5), st.booleans(), st.integers(0, 6), st.integers(0, 6))
-def test_pages_join_to_the_whole_list(portions: list[list[Fact]], descending: bool, offset: int, limit: int) -> None:
-    """If this fails: an order index lost count."""
-    connection = ingested(portions)
+@given(
+    st.lists(st.lists(facts, max_size=6), max_size=5),
+    st.booleans(),
+    st.booleans(),
+    st.integers(0, 6),
+    st.integers(0, 6),
+)
+def test_pages_join_to_the_whole_list(
+    portions: list[list[Fact]], descending: bool, laid_out: bool, offset: int, limit: int
+) -> None:
+    """If this fails: an order index lost count, or what is laid out was not kept."""
+    connection = ingested(portions, laid_out=laid_out)
     for segments in ((Segment.IDS,), (Segment.NAMED, Segment.NAMELESS), (Segment.LIDS, Segment.UNRESOLVED)):
-        orders = [(segment, load_order(connection, 1, segment)) for segment in segments]
+        together = laid_out and bool(portions)
+        orders = [(segment, load_order(connection, 1, segment, laid_out=together)) for segment in segments]
         whole = page(connection, 1, orders, descending=descending, limit=10_000, offset=0)
         part = page(connection, 1, orders, descending=descending, limit=limit, offset=offset)
         assert part == whole[offset : offset + limit]
+        plain = [(segment, load_order(connection, 1, segment)) for segment in segments]
+        assert whole == page(connection, 1, plain, descending=descending, limit=10_000, offset=0)

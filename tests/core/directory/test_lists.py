@@ -7,7 +7,10 @@ import orjson
 import pytest
 
 from core.directory.conftest import Opened
+from disks import refusing
+from lidbook.capabilities import Feed
 from lidbook.directory.directory import SortBy
+from lidbook.directory.listing import Sort
 from lidbook.facts import Fact, Field, FieldFact, LinkFact, Source
 from lidbook.identifiers import Lid, PhoneNumber
 
@@ -136,3 +139,71 @@ async def test_erasing_forgets_everybody(opened: Opened) -> None:
     await opened.directory.erase()
     assert await opened.directory.contacts_count() == 0
     assert orjson.loads(opened.directory.contact(PhoneNumber("15550000013")))["name"] is None
+
+
+async def synced(opened: Opened, people: int) -> None:
+    """A directory whose first sync is over: from here on its lists are laid out when they are asked for."""
+    await opened.directory.apply(crowd(people))
+    await opened.directory.sync(Feed.CONTACTS, expected=None, received=None, complete=True)
+
+
+def laid_out(opened: Opened) -> dict[int, int]:
+    """How many contacts are laid out in which order."""
+    return dict(opened.database.reader.execute("SELECT sort, count(*) FROM listing GROUP BY sort"))
+
+
+async def test_a_list_is_laid_out_when_a_page_of_it_is_asked_for(opened: Opened) -> None:
+    await synced(opened, 300)
+    assert laid_out(opened) == {}
+    await opened.directory.contacts_page(sort_by="name", limit=1)
+    assert laid_out(opened) == {Sort.NAME: 300}
+    await opened.directory.contacts_page(limit=1)
+    assert laid_out(opened) == {Sort.NAME: 300, Sort.ID: 300}
+
+
+async def test_a_first_sync_is_not_slowed_by_lists(opened: Opened) -> None:
+    """While it is under way nothing is laid out, though pages are asked for; the first page after it is."""
+    await opened.directory.sync(Feed.CONTACTS, expected=None, received=0, complete=False)
+    await opened.directory.apply(crowd(20))
+    before = await opened.directory.contacts_page(sort_by="name", limit=100)
+    assert laid_out(opened) == {}
+    await opened.directory.sync(Feed.CONTACTS, expected=None, received=None, complete=True)
+    assert await opened.directory.contacts_page(sort_by="name", limit=100) == before
+    assert laid_out(opened) == {Sort.NAME: 20}
+
+
+@pytest.mark.parametrize("sort_by", SORTS)
+async def test_laid_out_pages_follow_what_changes(opened: Opened, sort_by: SortBy) -> None:
+    await synced(opened, 300)
+    await opened.directory.contacts_page(sort_by=sort_by, limit=1)
+    facts: list[Fact] = [
+        FieldFact(PhoneNumber("15550000013"), Field.FULL_NAME, "Aaron", Source.ADDRESS_BOOK, 2),
+        FieldFact(PhoneNumber("15559999999"), Field.FULL_NAME, "Zz", Source.ADDRESS_BOOK, 2),
+        FieldFact(PhoneNumber("15550000000"), Field.CHAT, None, Source.HISTORY, 2),
+    ]
+    await opened.directory.apply(facts)
+    whole = b"".join([piece async for piece in opened.directory.contacts_dump(sort_by=sort_by)])
+    assert await opened.directory.contacts_page(sort_by=sort_by, limit=1000) == whole
+    assert b"Aaron" in whole
+    assert b"15550000000@c.us" not in whole
+
+
+async def test_what_is_erased_is_not_laid_out_any_more(opened: Opened) -> None:
+    await synced(opened, 50)
+    await opened.directory.contacts_page(limit=1)
+    await opened.directory.erase()
+    assert laid_out(opened) == {}
+    assert await opened.directory.contacts_page(limit=10) == b"[]"
+    await synced(opened, 30)
+    assert len(orjson.loads(await opened.directory.contacts_page(limit=100))) == 30
+    assert laid_out(opened) == {Sort.ID: 30}
+
+
+async def test_on_a_disk_that_takes_nothing_pages_are_there_all_the_same(opened: Opened) -> None:
+    """A list that is laid out needs room on the disk; where there is none it is read as before."""
+    await synced(opened, 2000)
+    whole = orjson.loads(b"".join([piece async for piece in opened.directory.contacts_dump(sort_by="name")]))
+    with refusing(opened.database.path.parent):
+        page = await opened.directory.contacts_page(sort_by="name", limit=5, offset=700)
+    assert orjson.loads(page) == whole[700:705]
+    assert laid_out(opened) == {}
