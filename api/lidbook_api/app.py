@@ -84,6 +84,7 @@ def create_app(lidbook: Lidbook | None, settings: ServerSettings) -> FastAPI:
     app.state.default_engine = settings.default_engine or DEFAULT_ENGINE
     app.state.environment = environment(app.state.default_engine, settings.worker_id)
     app.state.started_at = int(time.time() * 1000)
+    app.state.started = time.monotonic()
     for operation in sorted(OPERATIONS, key=lambda operation: not operation.busy):
         app.router.add_api_route(
             operation.path,

@@ -126,7 +126,7 @@ def served(operation: Operation) -> Endpoint:
             log.exception("fault", method=request.method, path=request.url.path)
             response = unforeseen(request, error)
         if changes or response.status_code == 403:
-            await services_of(request).audit.record(request, access.key_id, action, response)
+            await services_of(request).audit.record(request, access, action, response)
         return response
 
     return serve

@@ -11,11 +11,12 @@ import signal
 import socket
 import sqlite3
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import Final, Literal, cast
 
 import structlog
 import uvicorn
@@ -33,6 +34,7 @@ from lidbook_api.access.local import has_admin_key
 from lidbook_api.app import create_app
 from lidbook_api.first_session import DEFAULT, WorldWanted, describe_sessions, prepare_sessions, read_world
 from lidbook_api.gate import is_loopback
+from lidbook_api.services import Services
 from lidbook_api.settings import (
     KEY_VARIABLES,
     PLAIN_KEY_VARIABLE,
@@ -41,14 +43,16 @@ from lidbook_api.settings import (
     variable_of,
     variables,
 )
-from lidbook_api.stopping import Stopping
 from lidbook_api.terminal_qr import ShownCodes
+from lidbook_api.transport.descriptors import connections, raised
+from lidbook_api.transport.door import Door
+from lidbook_api.transport.server import DRAIN_SECONDS, LATE_SECONDS, Server
 from lidbook_api.variables import refusals, remarks
-
-DRAIN_SECONDS: Final = 15
-"""How long running requests may take after the server was asked to stop."""
+from lidbook_api.websocket.protocol import WebSocketProtocol
+from lidbook_api.websocket.sockets import VARIABLE as WS_CONNECTIONS
 
 BACKLOG: Final = 2048
+"""Connections that wait to be accepted, at most."""
 
 MESSAGE_BYTES: Final = 64 * 1024
 """Longest message that a client may send over a websocket. None of them means anything."""
@@ -79,7 +83,9 @@ def run(wanted: Wanted) -> int:
         engines = EngineRegistry.load()
         engine = _default_engine(engines, settings, wanted)
         world = WorldWanted.of(wanted.world, wanted.people, wanted.seed, wanted.region, engine)
-        listening = _listen(settings)
+        before, descriptors = raised()
+        door = Door(connections(descriptors, settings.ws_connections))
+        listening = _listen(settings, door)
     except (CannotServe, WeakKey, LidbookError) as error:
         _complain(str(error))
         return 2
@@ -98,12 +104,13 @@ def run(wanted: Wanted) -> int:
         logs.configure(settings.level, json=settings.log_format == "json")
         for line in remarks(os.environ, variables()):
             structlog.stdlib.get_logger("lidbook.api").warning(line)
+        _tell_limits(before, descriptors, door, settings)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_serve(settings, engines, world, listening))
+            return runner.run(_serve(settings, engines, world, listening, door))
 
 
 async def _serve(
-    settings: ServerSettings, engines: EngineRegistry, world: WorldWanted, listening: socket.socket
+    settings: ServerSettings, engines: EngineRegistry, world: WorldWanted, listening: socket.socket, door: Door
 ) -> int:
     core = CoreSettings(
         settings.data_dir,
@@ -136,7 +143,9 @@ async def _serve(
                 lines = (*_where(settings, listening), *changed, *sessions, *_try_it(lidbook, listening, locked=locked))
                 _say("\n".join(lines))
 
-            server = _Server(configured(app, settings), announce, app.state.services.stopping)
+            services: Services = app.state.services
+            config = configured(app, settings, door)
+            server = Server(config, services.stopping, announce=announce, ending=services.webhooks.finish)
             stop.ends(server)
             await server.serve(sockets=[listening])
         except LidbookError as error:
@@ -148,12 +157,14 @@ async def _serve(
     return 0
 
 
-def configured(app: FastAPI, settings: ServerSettings) -> uvicorn.Config:
+def configured(app: FastAPI, settings: ServerSettings, door: Door | None = None) -> uvicorn.Config:
     """How uvicorn serves the app. Its own log is kept to warnings: the rest names URLs, and those may hold a key."""
+    door = door or Door()
     return uvicorn.Config(
         app,
         lifespan="on",
-        ws="lidbook_api.websocket.protocol:WebSocketProtocol",
+        http=_http(door),
+        ws=cast("type[asyncio.Protocol]", partial(WebSocketProtocol, door=door)),
         ws_max_size=MESSAGE_BYTES,
         ws_ping_interval=settings.ws_ping_seconds,
         ws_ping_timeout=settings.ws_ping_seconds,
@@ -162,57 +173,18 @@ def configured(app: FastAPI, settings: ServerSettings) -> uvicorn.Config:
         log_config=None,
         log_level="warning",
         server_header=False,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
-        backlog=BACKLOG,
+        timeout_graceful_shutdown=DRAIN_SECONDS + LATE_SECONDS,
+        backlog=backlog(door),
     )
 
 
-class _Server(uvicorn.Server):
-    """uvicorn, with something to say once requests are answered."""
-
-    def __init__(
-        self, config: uvicorn.Config, announce: Callable[[], Coroutine[None, None, None]], stopping: Stopping
-    ) -> None:
-        super().__init__(config)
-        stopping.ends(self.end)
-        self._stopping = stopping
-        self._announce = announce
-        self._announcing: asyncio.Task[None] | None = None
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then say so: what is printed works from then on."""
-        await super().startup(sockets=sockets)
-        self._announcing = asyncio.create_task(self._announce())
-        self._announcing.add_done_callback(_report)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Finish what is under way."""
-        if self._announcing is not None:
-            self._announcing.cancel()
-            await asyncio.gather(self._announcing, return_exceptions=True)
-        await super().shutdown(sockets=sockets)
-        if self.force_exit:  # uvicorn leaves it at that; what runs beside the requests must end before the core does
-            for task in self.server_state.tasks:
-                task.cancel()
-            await self.lifespan.shutdown()
-
-    def end(self, force: bool) -> None:
-        """End after the requests under way, or at once."""
-        self.should_exit = True
-        if force:
-            self.force_exit = True
-            self.config.timeout_graceful_shutdown = 1  # from Python 3.12 on, a closed server waits for its connections
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """Take a signal: the first one ends the server, the second one at once."""
-        self.end(self.should_exit)
-        self._stopping.begin()
-
-
-def _report(announcing: asyncio.Task[None]) -> None:
-    """A server that cannot describe itself still serves, and says what was wrong."""
-    if not announcing.cancelled() and (error := announcing.exception()) is not None:
-        structlog.stdlib.get_logger("lidbook.api").error("could not describe the server", exc_info=error)
+def _http(door: Door) -> "type[asyncio.Protocol] | Literal['h11']":
+    """Our protocol, or where its parser is not to be had uvicorn's other one: that bounds heads, but no waiting."""
+    try:
+        from lidbook_api.transport.connection import HttpProtocol  # noqa: PLC0415 - not on every platform
+    except ImportError:
+        return "h11"
+    return cast("type[asyncio.Protocol]", partial(HttpProtocol, door=door))
 
 
 class _Stop:
@@ -262,6 +234,11 @@ def _draw_codes(lidbook: Lidbook, settings: ServerSettings) -> None:
     else:
         log = structlog.stdlib.get_logger("lidbook.api")
         log.warning("QR codes are drawn on a terminal only: see them with  lidbook sessions qr NAME")
+
+
+def backlog(door: Door) -> int:
+    """How many connections may wait to be accepted: all of them are before the first is shown to the door."""
+    return min(BACKLOG, max(16, door.most // 8))
 
 
 def settings_from(given: Mapping[str, object]) -> ServerSettings:
@@ -319,11 +296,24 @@ def _make_data_dir(data_dir: Path) -> None:
         raise CannotServe(f"cannot write to the data dir {data_dir}; choose one with --data-dir")
 
 
-def _listen(settings: ServerSettings) -> socket.socket:
+def _tell_limits(before: int, descriptors: int, door: Door, settings: ServerSettings) -> None:
+    log = structlog.stdlib.get_logger("lidbook.api")
+    if descriptors > before:
+        log.info("file descriptors raised", before=before, now=descriptors, connections=door.most)
+    if door.most <= settings.ws_connections:
+        log.warning(
+            "too few file descriptors for the websockets that are allowed: raise the limit (ulimit -n, LimitNOFILE)",
+            descriptors=descriptors,
+            connections=door.most,
+            **{WS_CONNECTIONS: settings.ws_connections},
+        )
+
+
+def _listen(settings: ServerSettings, door: Door) -> socket.socket:
     address = (settings.host.strip("[]"), settings.port)
     try:
         family = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server(address, family=family, backlog=BACKLOG)
+        return socket.create_server(address, family=family, backlog=backlog(door))
     except OSError as error:
         raise CannotServe(
             f"cannot listen on {settings.host} port {settings.port}: {error.strerror or error}; choose another --port"

@@ -56,6 +56,8 @@ class EngineSettings(BaseModel):
 
     local_files: ClassVar[frozenset[str]] = frozenset()
     """Names of settings that name a file of the server's machine: a session key may not change them."""
+    costly: ClassVar[frozenset[str]] = frozenset()
+    """Names of settings that decide how much of the server's machine a session takes: nor these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ class SessionContext(Protocol):
 
         Await one call before the next; that is the back-pressure. Any size is taken, a few thousand at a time is best.
         Report WORKING with the account first: until then nobody knows whose facts they are, and it is a `ValueError`.
-        Raises `LoggedOut` when that account is not the one that the directory belongs to.
+        Raises `LoggedOut` when the directory is another account's, `EngineDisconnected` once stopped, `StorageFailed`.
         """
 
     async def sync(
@@ -319,8 +321,7 @@ LIVE_CALLS: Final[Mapping[Capability, tuple[str, ...]]] = {
 class Engine(abc.ABC):
     """One way to reach WhatsApp; one class a name, one instance a server.
 
-    Subclasses set the class attributes; a mismatch between what is claimed and what is written is a `TypeError` when
-    the class is made.
+    Subclasses set the class attributes; claims that do not fit what is written are a `TypeError` when it is made.
     """
 
     name: ClassVar[str]

@@ -25,6 +25,7 @@ from typing import IO, Final, cast
 from lidbook.backup import CHUNK, DATABASE, FOLDERS, FORMAT, MANIFEST, BackupRefused, Member, sync_folder
 from lidbook.data_dir import DataDirLock
 from lidbook.directory.database import newest_schema
+from lidbook.restored_sessions import faults_of_sessions
 
 LOCK: Final = "lidbook.lock"
 MOST_FILES: Final = 200_000
@@ -131,7 +132,12 @@ def _staging(data_dir: Path, *, inside: bool) -> Iterator[Path]:
 def _put(staging: Path, data_dir: Path, *, exists: bool, occupied: bool) -> Path | None:
     """Put what was unpacked in its place; returns where the old data dir is then."""
     if not exists:
-        staging.rename(data_dir)
+        try:
+            staging.rename(data_dir)
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise BackupRefused(f"{data_dir} was made by somebody else at this moment: look what it is") from error
+            raise
         sync_folder(data_dir.parent)
         return None
     if not occupied:
@@ -316,6 +322,8 @@ def _check_database(path: Path, manifest: _Manifest) -> None:
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             if schema != manifest.schema or "session" not in tables or kinds - {"table", "index"}:
                 raise BackupRefused("the database in the backup is none of Lidbook's")
+            for fault in faults_of_sessions(connection):
+                raise BackupRefused(f"the database in the backup was not written by a server: {fault}")
             if "instance" in tables:
                 connection.execute("UPDATE instance SET id = lower(hex(randomblob(16)))")
     except sqlite3.DatabaseError as error:

@@ -301,7 +301,7 @@ class SessionConfig(_Part):
         return self.engine is None and "settings" not in self.model_fields_set
 
     def after(self, before: Self) -> Self:
-        """This config in the place of `before`: where it keeps the engine's settings, with them in it."""
+        """This config in the place of `before`: with its settings, where this gives neither an engine nor settings."""
         if not self.keeps_settings or not before.settings:
             return self
         return self.model_copy(update={"settings": before.settings})

@@ -23,6 +23,7 @@ from lidbook.world.conditions import Condition, Conditions, Kind
 from lidbook_api.app import create_app
 from lidbook_api.serving import configured
 from lidbook_api.settings import ServerSettings
+from lidbook_api.transport.door import Door
 from lidbook_sandbox.engine import SandboxEngine, conditions_folder
 
 ME = "12025550100"
@@ -102,7 +103,9 @@ async def synced(session: Session) -> None:
 
 
 @asynccontextmanager
-async def serve(data_dir: Path, *, settings: ServerSettings | None = None) -> AsyncIterator[Served]:
+async def serve(
+    data_dir: Path, *, settings: ServerSettings | None = None, door: Door | None = None
+) -> AsyncIterator[Served]:
     """A server with a WORKING session `default` on the demo world."""
     settings = settings or ServerSettings.model_construct()
     engines = EngineRegistry.of(SandboxEngine, PoorEngine)
@@ -110,7 +113,7 @@ async def serve(data_dir: Path, *, settings: ServerSettings | None = None) -> As
         CoreSettings(data_dir, ready_timeout=0.3, deadline=1, webhooks=settings.webhooks), engines=engines
     )
     app = create_app(lidbook, settings)
-    config = configured(app, settings)
+    config = configured(app, settings, door)
     config.port = 0
     server = _Server(config)
     serving = asyncio.create_task(server._serve())

@@ -4,9 +4,12 @@ import asyncio
 import contextlib
 import os
 import re
+import resource
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -89,15 +92,23 @@ async def test_no_text_of_a_client_becomes_a_header(client: httpx.AsyncClient, e
 
 
 @contextlib.contextmanager
-def big_server(folder: Path) -> Iterator[tuple[str, int, "subprocess.Popen[str]"]]:
-    """`lidbook serve` with many people, in a process of its own: host, port, process."""
+def big_server(
+    folder: Path, people: int = PEOPLE, descriptors: int | None = None
+) -> Iterator[tuple[str, int, "subprocess.Popen[str]"]]:
+    """`lidbook serve` with many people, in a process of its own, with so many descriptors: host, port, process."""
+
+    def limited() -> None:
+        if descriptors is not None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors // 2, descriptors))
+
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("LIDBOOK", "WAHA", "WHATSAPP"))}
     process = subprocess.Popen(
-        [Path(sys.executable).with_name("lidbook"), "serve", "--port=0", f"--people={PEOPLE}", f"--data-dir={folder}"],
+        [Path(sys.executable).with_name("lidbook"), "serve", "--port=0", f"--people={people}", f"--data-dir={folder}"],
         env=environment | {"PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        preexec_fn=limited,  # noqa: PLW1509 - no threads of ours, and no other way to set a limit for one child
     )
     try:
         assert process.stdout is not None
@@ -138,3 +149,65 @@ async def test_clients_that_do_not_read_their_dump_cost_little_and_delay_nobody(
             assert memory().rss - before < STALLED * size / 3
         process.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(process.wait, 40) == 0
+
+
+@pytest.mark.parametrize(
+    ("begin", "piece"),
+    [(b"GET /ping HTTP/1.1\r\nHost: localhost\r\n", b"ab: cd\r\n" * 8000), (b"GET /", b"x" * 64_000)],
+    ids=["headers", "url"],
+)
+def test_a_head_without_an_end_costs_no_memory(tmp_path: Path, begin: bytes, piece: bytes) -> None:
+    with big_server(tmp_path / "data", 50) as (host, port, process):
+        httpx.get(f"http://{host}:{port}/ping")
+        memory = psutil.Process(process.pid).memory_info
+        before, sent = memory().rss, 0
+        with socket.create_connection((host, port)) as connection:
+            connection.settimeout(20)
+            with contextlib.suppress(ConnectionError):
+                connection.sendall(begin)
+                while sent < 64 * MB:
+                    sent += connection.send(piece)
+            assert connection.recv(12) == (b"HTTP/1.1 414" if piece[:1] == b"x" else b"HTTP/1.1 431")
+        assert sent < 32 * MB
+        assert memory().rss - before < 16 * MB
+
+
+def test_half_requests_by_the_hundred_keep_nobody_out(tmp_path: Path) -> None:
+    """More of them than there may be files: the places left are for the next, and the database has its own."""
+    with big_server(tmp_path / "data", 50, descriptors=256) as (host, port, process), contextlib.ExitStack() as halves:
+        for number in range(400):
+            half = halves.enter_context(socket.create_connection((host, port), timeout=20))
+            half.sendall(b"GET /ping HTTP/1.1\r\nHost: localhost\r\n")
+            if number % 20 == 0:
+                assert httpx.get(f"http://{host}:{port}/ping", timeout=5).status_code == 200
+        assert httpx.get(f"http://{host}:{port}/health", timeout=5).status_code == 200
+        assert psutil.Process(process.pid).num_fds() < 256
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        assert time.monotonic() - began < 10
+
+
+def test_a_dump_that_is_being_read_is_finished_when_the_server_ends(tmp_path: Path) -> None:
+    """Slowly, and to its last byte; others that begin meanwhile are turned away."""
+    with big_server(tmp_path / "data", 5000) as (host, port, process):
+        with httpx.Client(base_url=f"http://{host}:{port}", timeout=30) as client:
+            while len(client.get("/api/contacts/all").json()) < 5000:
+                time.sleep(0.1)  # the first sync has no event over HTTP
+            whole = client.get("/api/contacts/all").content
+        with socket.socket() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.settimeout(20)
+            connection.connect((host, port))
+            connection.sendall(b"GET /api/contacts/all HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            got = connection.recv(4096)
+            process.send_signal(signal.SIGTERM)
+            while True:
+                try:
+                    socket.create_connection((host, port)).close()
+                except ConnectionRefusedError:
+                    break
+            while some := connection.recv(65536):
+                got += some
+        assert process.wait(20) == 0
+    assert len(got) > len(whole)

@@ -15,6 +15,7 @@ from lidbook.directory.database import Database
 from lidbook.session_config import SessionConfig
 from lidbook_api.access import audit as audit_module
 from lidbook_api.access.audit import Audit, Deed
+from lidbook_api.access.refusals import EACH_MINUTE, MINUTE, Refusals
 from lidbook_api.settings import ServerSettings
 
 from .served import Served, serve
@@ -274,3 +275,50 @@ async def test_a_change_is_answered_though_its_row_cannot_be_written(locked: Ser
     [line] = [line for line in logged if line["event"] == "not in the audit log"]
     assert (line["log_level"], line["action"]) == ("error", "stop_session")
     assert await rows(locked.client) == []
+
+
+# those who would flush it
+
+
+@pytest.fixture
+def clock() -> list[int]:
+    """Milliseconds, as the one element."""
+    return [1_000_000]
+
+
+async def test_what_session_keys_do_pushes_out_nothing_that_an_admin_did(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_module, "KEPT", 30)
+    monkeypatch.setattr(audit_module, "PRUNED_EVERY", 10)
+    audit = Audit(database)
+    await audit.write(Deed("env", "create_key", None, None, 201, None, None))
+    for number in range(199):
+        await audit.write(Deed("key_id_1", f"deed_{number}", "s", None, 201, None, None, by_admin=False))
+    kept = [row.deed.action for row in await audit.page(1000, None)]
+    assert kept == [*(f"deed_{number}" for number in range(198, 168, -1)), "create_key"]
+
+
+def test_of_one_keys_refusals_a_few_each_minute_have_a_row(clock: list[int]) -> None:
+    refusals = Refusals(lambda: clock[0])
+    with structlog.testing.capture_logs() as logged:
+        assert [refusals.has_a_row("a") for _ in range(25)] == [True] * EACH_MINUTE + [False] * (25 - EACH_MINUTE)
+        assert refusals.has_a_row("b"), "another key is counted for itself"
+        clock[0] += MINUTE
+        assert refusals.has_a_row("a")
+        refusals.close()
+    assert [line["event"] for line in logged] == [
+        "this key is refused again and again; the rest of a minute is counted",
+        "refused without a row",
+    ]
+    assert (logged[-1]["key_id"], logged[-1]["requests"]) == ("a", 25 - EACH_MINUTE)
+
+
+async def test_a_key_that_is_refused_again_and_again_leaves_a_few_rows(locked: Served) -> None:
+    made = await locked.client.post("/api/keys", json={"session": "default"})
+    key = {"X-Api-Key": made.json()["key"]}
+    for path in ("/api/audit", "/api/keys", "/health", "/metrics", "/api/sessions/other") * 8:
+        assert (await locked.client.get(path, headers=key)).status_code == 403
+    written = [row for row in await rows(locked.client) if row["status"] == 403]
+    assert {row["keyId"] for row in written} == {made.json()["id"]}
+    assert len(written) == EACH_MINUTE

@@ -71,6 +71,13 @@ async def test_uptime(reader: httpx.AsyncClient) -> None:
     assert status["worker"] == {"id": None}
 
 
+async def test_uptime_does_not_follow_a_clock_that_is_set_back(
+    reader: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1_000_000.0)
+    assert 0 <= (await reader.get("/api/server/status")).json()["uptime"] < 3_600_000
+
+
 async def test_the_workers_id_is_shown_wherever_wahas_is(tmp_path: Path) -> None:
     async with serve(tmp_path, settings=ServerSettings.model_construct(worker_id="worker-7")) as served:
         assert (await served.client.get("/api/server/version")).json()["worker"] == {"id": "worker-7"}

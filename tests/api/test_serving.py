@@ -8,30 +8,35 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import cast
 
 import httpx
 import pytest
 
-from lidbook_api.serving import DRAIN_SECONDS
+from lidbook_api.transport.server import DRAIN_SECONDS
+from lidbook_api.webhooks.webhooks import DRAIN
 
 from .programs import LIDBOOK, Run, Running, Start
 
 KEY = "6c35dcbf31914c65a90f29e2ca1840d2"
-BLOCK = b'{"contactId": "11231231231"}'
+HALF = b"POST /api/contacts/block HTTP/1.1\r\nHost: localhost\r\nContent-Length: 28\r\n\r\n{"
 
 
 @contextmanager
-def under_way(running: Running) -> Iterator[socket.socket]:
-    """A request of which the server has all but the end."""
+def sent(running: Running, request: bytes) -> Iterator[socket.socket]:
+    """A connection on which the server has got this."""
     with socket.create_connection(("127.0.0.1", int(running.url.rpartition(":")[2]))) as connection:
-        connection.sendall(b"POST /api/contacts/block HTTP/1.1\r\nHost: localhost\r\nContent-Length: 28\r\n\r\n")
-        connection.sendall(BLOCK[:10])
+        connection.sendall(request)
         httpx.get(f"{running.url}/ping")
         connection.settimeout(20)
         yield connection
+
+
+def poll(seconds: float) -> bytes:
+    """A request that takes so long: nobody has this LID."""
+    return b"GET /api/default/lids/999999999999999?wait=%g HTTP/1.1\r\nHost: localhost\r\n\r\n" % seconds
 
 
 def stop(running: Running, **body: bool) -> None:
@@ -45,15 +50,45 @@ def is_closed_cleanly(data_dir: Path) -> bool:
     return not (data_dir / "lidbook.sqlite3-wal").exists()
 
 
-@pytest.mark.parametrize("ask", [lambda running: running.process.send_signal(signal.SIGTERM), stop])
+SIGTERM: Callable[[Running], None] = lambda running: running.process.send_signal(signal.SIGTERM)  # noqa: E731
+
+
+@pytest.mark.parametrize("ask", [SIGTERM, stop])
 def test_a_request_under_way_is_finished(start: Start, tmp_path: Path, ask: Callable[[Running], None]) -> None:
     running = start("--data-dir", str(tmp_path / "data"))
-    with under_way(running) as connection:
+    with sent(running, poll(1.5)) as connection:
         ask(running)
-        connection.sendall(BLOCK[10:])
-        assert connection.recv(100).startswith(b"HTTP/1.1 201")
+        assert connection.recv(100).startswith(b"HTTP/1.1 200")
     code, errors = running.ended()
     assert (code, "Traceback" in errors) == (0, False)
+    assert is_closed_cleanly(tmp_path / "data")
+
+
+@pytest.mark.parametrize("ask", [SIGTERM, stop])
+@pytest.mark.parametrize("half", [b"", b"GET /ping HTTP/1.1\r\n", HALF], ids=["nothing", "half a head", "half a body"])
+def test_nobody_waits_for_the_rest_of_a_request(start: Start, ask: Callable[[Running], None], half: bytes) -> None:
+    """Nor for a webhook at the same time, beyond its own few seconds."""
+    with socket.create_server(("127.0.0.1", 0)) as silent, ExitStack() as halves:
+        hook = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        running = start(WHATSAPP_HOOK_URL=hook, WHATSAPP_HOOK_EVENTS="*")
+        connections = [halves.enter_context(sent(running, half)) for _ in range(20)]
+        ask(running)
+        for connection in connections:
+            assert connection.recv(100).startswith(b"HTTP/1.1 503" if half == HALF else b"")
+        assert running.process.wait(DRAIN + 3) == 0
+        assert "Traceback" not in running.ended()[1]
+
+
+def test_a_request_that_takes_too_long_is_cut_off(start: Start, tmp_path: Path) -> None:
+    """At its own end of the time, and nothing in the log looks like a fault."""
+    running = start("--data-dir", str(tmp_path / "data"))
+    with sent(running, poll(60)) as connection:
+        running.process.send_signal(signal.SIGTERM)
+        assert connection.recv(100).startswith(b"HTTP/1.1 503")
+        assert running.process.wait(3) == 0
+    errors = running.ended()[1]
+    assert "Traceback" not in errors
+    assert "Exception" not in errors
     assert is_closed_cleanly(tmp_path / "data")
 
 
@@ -71,10 +106,11 @@ def end_twice(running: Running) -> None:
 @pytest.mark.parametrize("ask", [lambda running: stop(running, force=True), end_twice])
 def test_with_force_nobody_is_waited_for(start: Start, tmp_path: Path, ask: Callable[[Running], None]) -> None:
     running = start("--data-dir", str(tmp_path / "data"))
-    with under_way(running) as connection:
+    with sent(running, poll(60)) as connection:
         ask(running)
         assert running.process.wait(DRAIN_SECONDS - 3) == 0
         assert not connection.recv(100).startswith(b"HTTP/1.1 2")
+    assert "Traceback" not in running.ended()[1]
     assert is_closed_cleanly(tmp_path / "data")
     assert start("--data-dir", str(tmp_path / "data")).stop()[0] == 0
 

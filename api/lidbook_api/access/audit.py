@@ -1,10 +1,10 @@
-"""Who did what with which key: one row a change, and one a refusal."""
+"""Who did what with which key: one row a change, and one a refusal unless there are many of one key."""
 
 import asyncio
 import ipaddress
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Final
 
 import structlog
@@ -13,6 +13,8 @@ from starlette.responses import Response
 
 from lidbook.clock import now_ms
 from lidbook.directory.database import Database
+from lidbook_api.access.refusals import Refusals
+from lidbook_api.access.scopes import Access
 
 SESSION: Final = "lidbook.session"
 """Where in a request's ASGI scope the name of the session it is about is noted, once it is known to exist."""
@@ -20,12 +22,12 @@ SUBJECT: Final = "lidbook.subject"
 """Where the id of the key that a request changes is noted."""
 
 KEPT: Final = 100_000
-"""Rows; the oldest go first."""
+"""Rows of what admins did, and as many of what session keys did and were refused; of each the oldest go first."""
 PRUNED_EVERY: Final = 1_000
 MOMENT: Final = 1.0
 """Seconds between two lines of the log about requests without a key."""
 
-_COLUMNS: Final = "id, at, key_id, action, session, subject, status, error, client"
+_COLUMNS: Final = "id, at, key_id, action, session, subject, status, error, client, by_admin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class Deed:
     """The stable code of what went wrong."""
     client: str | None
     """The address it came from: the proxy's, if there is one."""
+    by_admin: bool = True
+    """Whether the key opened everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +72,29 @@ class Audit:
         """Requests since the start that a server without a key refused, because a web page may have sent them."""
         self._database = database
         self._clock = clock
+        self._refusals = Refusals(clock)
         self._untold = 0
         self._client: str | None = None
         self._telling: asyncio.TimerHandle | None = None
         self._log = structlog.stdlib.get_logger("lidbook.audit")
 
-    async def record(self, request: Request, key_id: str, action: str, response: Response) -> None:
+    async def record(self, request: Request, access: Access, action: str, response: Response) -> None:
         """Write down what came of a request. A row that cannot be written is an error in the log: the deed is done."""
         scope = request.scope
+        by_admin = access.is_admin
+        if response.status_code == 403 and not by_admin and not self._refusals.has_a_row(access.key_id):
+            return
         error = next((value.decode() for name, value in response.raw_headers if name == b"lidbook-error"), None)
         client = None if request.client is None else _address(request.client.host)
         deed = Deed(
-            key_id=key_id,
+            key_id=access.key_id,
             action=action,
             session=scope.get(SESSION),
             subject=scope.get(SUBJECT),
             status=response.status_code,
             error=error,
             client=client,
+            by_admin=by_admin,
         )
         try:
             await self.write(deed)
@@ -98,12 +107,17 @@ class Audit:
 
         def work(connection: sqlite3.Connection) -> None:
             row = connection.execute(
-                "INSERT INTO audit (at, key_id, action, session, subject, status, error, client) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (at, deed.key_id, deed.action, deed.session, deed.subject, deed.status, deed.error, deed.client),
+                "INSERT INTO audit (at, key_id, action, session, subject, status, error, client, by_admin) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (at, *astuple(deed)),
             ).lastrowid
             if row is not None and row % PRUNED_EVERY == 0:
-                connection.execute("DELETE FROM audit WHERE id <= ?", (row - KEPT,))
+                for by_admin in (True, False):
+                    connection.execute(
+                        "DELETE FROM audit WHERE by_admin = ? AND id <= "
+                        "(SELECT id FROM audit WHERE by_admin = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
+                        (by_admin, by_admin, KEPT),
+                    )
 
         await self._database.write(work)
 
@@ -114,7 +128,7 @@ class Audit:
             older = "" if before is None else "WHERE id < ?"
             given = (limit,) if before is None else (before, limit)
             rows = connection.execute(f"SELECT {_COLUMNS} FROM audit {older} ORDER BY id DESC LIMIT ?", given)
-            return [AuditRow(row[0], row[1], Deed(*row[2:])) for row in rows]
+            return [AuditRow(row[0], row[1], Deed(*(*row[2:-1], bool(row[-1])))) for row in rows]
 
         return await self._database.read(work)
 
@@ -131,6 +145,7 @@ class Audit:
 
     def close(self) -> None:
         """Tell what was not told yet, and no more."""
+        self._refusals.close()
         if self._telling is not None:
             self._telling.cancel()
             self._telling = None

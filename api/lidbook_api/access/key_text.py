@@ -7,12 +7,48 @@ import string
 from dataclasses import dataclass
 from typing import Final, Self
 
-WEAK: Final = frozenset({"123", "321", "waha", "admin", "0" * 32, "1" * 32})
+SHORTEST: Final = 8
+"""Characters that a key has at least: whatever has fewer can be tried out."""
+
+WAHAS_WEAK: Final = frozenset({"123", "321", "waha", "admin", "0" * 32, "1" * 32})
 """Keys that WAHA refuses, because they stand in somebody's documentation."""
+
+WEAK: Final = WAHAS_WEAK | {
+    "1" * 8,
+    "12345678",
+    "123456789",
+    "1234567890",
+    "0" * 8,
+    "api-key",
+    "api_key",
+    "apikey",
+    "change-me",
+    "change_me",
+    "changeme",
+    "lidbook",
+    "my-secret-key",
+    "mysecretkey",
+    "password",
+    "secret",
+    "secret-key",
+    "secretkey",
+    "test",
+    "test-key",
+    "testtest",
+    "your-api-key",
+    "your-key",
+    "your-secret-key",
+    "your_api_key",
+    "your_secret_key",
+    "yourapikey",
+    "yoursecretkey",
+}
+"""Keys that everybody tries first, in lower case; refused in any case, and as a hash in this one."""
 
 PREFIX: Final = "sha512:"
 """Marks a key of which the server knows only the SHA-512, in hexadecimal."""
 
+_REMEDY: Final = "make one with: openssl rand -hex 16"
 _ALPHABET: Final = string.ascii_letters + string.digits
 _LENGTH: Final = 32
 _MADE: Final = "key_"
@@ -39,10 +75,13 @@ class ApiKey:
                 raise WeakKey(f"the API key starts with {PREFIX}, but what follows is not hexadecimal") from error
             if len(digest) != hashlib.sha512().digest_size:
                 raise WeakKey(f"the API key starts with {PREFIX}, so 128 hexadecimal digits must follow")
+            known = digest in {digest_of(weak.encode()) for weak in WEAK}
         else:
-            digest = digest_of(text.encode())
-        if any(digest == digest_of(weak.encode()) for weak in WEAK):
-            raise WeakKey("this API key is known to everybody; make one with: openssl rand -hex 16")
+            digest, known = digest_of(text.encode()), text.lower() in WEAK
+        if known:
+            raise WeakKey(f"this API key is known to everybody; {_REMEDY}")
+        if not text.startswith(PREFIX) and len(text) < SHORTEST:
+            raise WeakKey(f"this API key has fewer than {SHORTEST} characters, and can be guessed; {_REMEDY}")
         return cls(digest)
 
     def matches(self, given: bytes) -> bool:

@@ -83,11 +83,11 @@ class SeenSessions:
         return session
 
     async def update(self, name: str, config: SessionConfig) -> Session:
-        """Another config. Raises `InvalidConfig` where a session key would name files of this machine."""
+        """Another config. Raises `InvalidConfig` where a session key would decide what only the operator does."""
         self.admit(name, Scope.SETTING)
         session = self._sessions.get(name)
         if not self._access.is_admin:
-            self._check_local_files(session, config)
+            self._check_modest(session, config)
         is_admin = self._access.is_admin
         await self._destinations.check(config, session.config, trusted=is_admin)
         return await self._sessions.update(name, config, set_by="admin" if is_admin else "session")
@@ -126,12 +126,19 @@ class SeenSessions:
         """The one instance of an engine in this server."""
         return self._sessions.engine(engine_class)
 
-    def _check_local_files(self, session: Session, config: SessionConfig) -> None:
-        """Only the operator says which files of this machine are read."""
+    def _check_modest(self, session: Session, config: SessionConfig) -> None:
+        """Only the operator says what runs on this machine, what of it is read and how much of it is taken.
+
+        Before the settings are looked at: what is wrong with them may tell which files there are.
+        """
         engine = self._sessions.engine_class(config, session)
-        for name in sorted(engine.settings.local_files):
-            given = config.settings.get(name)
-            if given is not None and given != session.config.settings.get(name):
-                raise InvalidConfig(
-                    [f"config.settings.{name} may only be changed with an admin key: it names a file of the server"]
-                )
+        if engine.name != session.engine.name:
+            raise InvalidConfig(["config.engine may only be changed with an admin key: it says what the server runs"])
+        for names, why in (
+            (engine.settings.local_files, "it names a file of the server"),
+            (engine.settings.costly, "it decides how much of the server's machine the session takes"),
+        ):
+            for name in sorted(names):
+                given = config.settings.get(name)
+                if given is not None and given != session.config.settings.get(name):
+                    raise InvalidConfig([f"config.settings.{name} may only be changed with an admin key: {why}"])

@@ -35,6 +35,7 @@ def doctor(
 
 def _findings(data_dir: Path | None) -> "list[Finding]":
     from lidbook import logs  # noqa: PLC0415 - and all of the server with what follows
+    from lidbook.data_dir import lock_holder  # noqa: PLC0415
     from lidbook.hooks import Hooks  # noqa: PLC0415
     from lidbook.registry import EngineRegistry  # noqa: PLC0415
     from lidbook_api.commands.strangers import add_commands  # noqa: PLC0415
@@ -43,7 +44,7 @@ def _findings(data_dir: Path | None) -> "list[Finding]":
     logs.configure("critical")  # what it would log is found here, too
     settings, fault = _settings(data_dir)
     folder = chosen(data_dir) if settings is None else settings.data_dir
-    process = data.holder(folder)
+    process = lock_holder(folder)
     about_database, stored = data.database(folder)
     registry = EngineRegistry.load()
     findings = [machine.python(), machine.clock(stored.newest_entry)]

@@ -3,15 +3,17 @@
 import sqlite3
 from collections.abc import Iterator, Mapping
 
+from lidbook.errors import LidbookError
+from lidbook.registry import EngineRegistry
 from lidbook_api.access.key_text import PREFIX
 from lidbook_api.access.local import has_admin_key
 from lidbook_api.diagnosis.finding import Finding, Level
 from lidbook_api.gate import is_loopback
-from lidbook_api.settings import ServerSettings, variables
+from lidbook_api.settings import ServerSettings, variable_of, variables
 from lidbook_api.variables import refusals, remarks
 
 SHORTEST_KEY = 16
-"""Characters below which a key can be guessed."""
+"""Characters below which a key might be guessed; much shorter ones are refused."""
 
 
 def environment(settings: ServerSettings | None, fault: str | None, given: Mapping[str, str]) -> Iterator[Finding]:
@@ -23,6 +25,17 @@ def environment(settings: ServerSettings | None, fault: str | None, given: Mappi
         yield Finding("settings", Level.WARNING, line, f"unset {line.partition(' ')[0]}")
     if settings is not None and not bad:
         yield Finding("settings", Level.OK, f"the server would listen on {settings.host} port {settings.port}")
+
+
+def default_engine(settings: ServerSettings, registry: EngineRegistry, given: Mapping[str, str]) -> Iterator[Finding]:
+    """The engine of sessions that name none, where it cannot be had: the server would not start."""
+    if settings.default_engine is None:
+        return
+    try:
+        registry.get(settings.default_engine)
+    except LidbookError as error:
+        says = f"{variable_of('default_engine', given)}: {error.message}"
+        yield Finding("settings", Level.BROKEN, says, "name one that is installed, or unset it")
 
 
 def keys(settings: ServerSettings) -> Finding:

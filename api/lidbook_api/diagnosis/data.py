@@ -1,6 +1,5 @@
 """The data dir: whether it is there, ours, private, whole, and who has it."""
 
-import fcntl
 import os
 import shlex
 import shutil
@@ -14,6 +13,7 @@ from typing import Final
 
 from lidbook.data_dir import database_path
 from lidbook.directory.database import newest_schema
+from lidbook.storage import storage_failure
 from lidbook_api.diagnosis.finding import Finding, Level
 
 MEGABYTE: Final = 1 << 20
@@ -22,6 +22,7 @@ LARGE_LOG: Final = 256 * MEGABYTE
 """Bytes of a write-ahead log that nobody folds in; SQLite does so at 64 MB."""
 
 _RESTORE: Final = "lidbook restore FILE --replace"
+_NEWER: Final = "install the newer Lidbook the way this one was installed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,10 @@ def folder(data_dir: Path) -> Iterator[Finding]:
         yield Finding("data dir", Level.BROKEN, f"{data_dir} is no folder", "choose another --data-dir")
         return
     about = data_dir.stat()
-    if not os.access(data_dir, os.R_OK | os.W_OK | os.X_OK):
+    if is_mounted_read_only(data_dir):
+        says = f"{data_dir} is on a disk that is mounted read-only"
+        yield Finding("data dir", Level.BROKEN, says, "mount the disk for writing")
+    elif not os.access(data_dir, os.R_OK | os.W_OK | os.X_OK):
         remedy = f"sudo chown -R {os.geteuid()} {quoted}"
         yield Finding("data dir", Level.BROKEN, f"{data_dir} cannot be written to by this user", remedy)
     elif about.st_uid != os.geteuid():
@@ -71,20 +75,9 @@ def folder(data_dir: Path) -> Iterator[Finding]:
         yield Finding("restore", Level.NOTE, says, "look into it, then delete it")
 
 
-def holder(data_dir: Path) -> int | None:
-    """The process that has the data dir; None when none has it, 0 when it is not known which."""
-    try:
-        lock = os.open(data_dir / "lidbook.lock", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        text = os.read(lock, 32).decode("ascii", "replace").strip()
-        return int(text) if text.isdecimal() else 0
-    finally:
-        os.close(lock)
-    return None
+def is_mounted_read_only(data_dir: Path) -> bool:
+    """Whether nobody can write there, whoever it is."""
+    return bool(os.statvfs(data_dir).f_flag & os.ST_RDONLY)
 
 
 def server(process: int | None) -> Finding:
@@ -105,6 +98,9 @@ def database(data_dir: Path) -> tuple[list[Finding], Stored]:
             findings = [_schema(connection), _whole(connection)]
             stored = _read(connection)
     except sqlite3.Error as error:
+        if storage_failure(error) is not None or not os.access(data_dir, os.W_OK):  # reading writes its log
+            says = f"{path} cannot be looked into as long as the data dir cannot be written to: {error}"
+            return [Finding("database", Level.BROKEN, says, "mend the data dir first, then ask again")], Stored()
         return [Finding("database", Level.BROKEN, f"{path} cannot be read: {error}", _RESTORE)], Stored()
     return [*findings, *_log(path)], stored
 
@@ -136,7 +132,7 @@ def _schema(connection: sqlite3.Connection) -> Finding:
     have, newest = int(connection.execute("PRAGMA user_version").fetchone()[0]), newest_schema()
     if have > newest:
         says = f"a newer Lidbook wrote it: schema {have}, and this one knows {newest}"
-        return Finding("schema", Level.BROKEN, says, "pip install --upgrade lidbook")
+        return Finding("schema", Level.BROKEN, says, f"{_NEWER}, see docs/operate.md")
     if have < newest:
         return Finding(
             "schema", Level.NOTE, f"{have}, and {newest} once the server has been started; back up before that"
@@ -195,6 +191,6 @@ def _remedy(session: StoredSession) -> str | None:
         case "replaced":
             return f"end whatever else runs with its credentials, then  lidbook sessions restart {name}"
         case "outdated":
-            return f"pip install --upgrade lidbook, then  lidbook sessions restart {name}"
+            return f"update the engine, then  lidbook sessions restart {name}"
         case _:
             return f"lidbook sessions show {name}, and the server's log"

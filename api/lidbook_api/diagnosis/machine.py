@@ -1,6 +1,7 @@
 """The machine: Python, the clock, the port."""
 
 import errno
+import http.client
 import platform
 import socket
 import sqlite3
@@ -15,6 +16,10 @@ from lidbook_api.diagnosis.finding import Finding, Level
 OLDEST_PYTHON: Final = (3, 11)
 RELEASED: Final = 1_767_225_600
 """Seconds since 1970 at the beginning of 2026, before which this was not written."""
+
+
+ANSWER_SECONDS: Final = 2.0
+"""How long a program that has the port may take to say what it is."""
 
 
 def python() -> Finding:
@@ -50,13 +55,30 @@ def port(host: str, number: int, *, served: bool) -> Iterator[Finding]:
             pass
     except OSError as error:
         if error.errno == errno.EADDRINUSE and served:
-            yield Finding("port", Level.OK, f"{place} is in use, by the server that has the data dir as it seems")
+            yield Finding("port", Level.OK, f"port {number} is in use, by the server that has the data dir as it seems")
+        elif error.errno == errno.EADDRINUSE and _is_lidbook(host, number):
+            remedy = "to serve this data dir beside it, choose another port with --port or LIDBOOK_PORT"
+            yield Finding("port", Level.NOTE, f"port {number} is in use by a Lidbook on another data dir", remedy)
         elif error.errno == errno.EADDRINUSE:
             remedy = "end that program, or choose another port with --port or LIDBOOK_PORT"
-            yield Finding("port", Level.BROKEN, f"{place} is in use by another program", remedy)
+            yield Finding("port", Level.BROKEN, f"port {number} is in use by another program", remedy)
         else:
             reason = error.strerror or str(error)
             remedy = "choose another --host or --port"
             yield Finding("port", Level.BROKEN, f"nothing can listen on {place}: {reason}", remedy)
         return
     yield Finding("port", Level.OK, f"{place} is free")
+
+
+def _is_lidbook(host: str, number: int) -> bool:
+    """Whether what listens there answers as Lidbook does where nothing is: with its own header, key or not."""
+    host = host.strip("[]")
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - recognised, not bound
+    connection = http.client.HTTPConnection(here, number, timeout=ANSWER_SECONDS)
+    try:
+        connection.request("GET", "/doctor", headers={"Host": f"localhost:{number}"})
+        return connection.getresponse().getheader("Lidbook-Error") is not None
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

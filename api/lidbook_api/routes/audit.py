@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lidbook_api.access.audit import KEPT, AuditRow
+from lidbook_api.access.refusals import EACH_MINUTE
 from lidbook_api.access.scopes import Scope
 from lidbook_api.answers import json_answer
 from lidbook_api.faults import Faults, refuse
@@ -50,7 +51,8 @@ OPERATIONS: Final = (
         list_audit,
         "Keys",
         "Read the audit log",
-        f"Every request that changed something or was refused with 403, the newest first; the last {KEPT} are kept.",
+        "Every request that changed something or was refused with 403, the newest first. Of one key's refusals at most "
+        f"{EACH_MINUTE} a minute are here. Kept are the last {KEPT} of admins, and as many of all other keys.",
         (LIMIT, BEFORE),
         answer=array_of("AuditEntry"),
         faults=(Fault.BAD_REQUEST,),

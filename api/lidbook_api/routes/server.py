@@ -56,10 +56,11 @@ async def version(request: Request) -> Response:
 
 
 async def status(request: Request) -> Response:
-    """Since when the server runs."""
-    started = cast("int", request.app.state.started_at)
+    """Since when the server runs, and for how long, whatever became of the clock meanwhile."""
+    state = request.app.state
+    uptime = int((time.monotonic() - cast("float", state.started)) * 1000)
     worker = {"id": services_of(request).settings.worker_id}
-    return json_answer({"startTimestamp": started, "uptime": int(time.time() * 1000) - started, "worker": worker})
+    return json_answer({"startTimestamp": state.started_at, "uptime": uptime, "worker": worker})
 
 
 async def server_environment(request: Request) -> Response:

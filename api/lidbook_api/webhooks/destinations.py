@@ -19,6 +19,8 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 ALLOW_VARIABLE: Final = "LIDBOOK_WEBHOOK_ALLOW"
 CHECK_SECONDS: Final = 5.0
 """How long a name may take to resolve when a webhook is set; one that takes longer is checked when it is used."""
+CHECKS: Final = 50
+"""Names that may be looked up at once because a webhook is set, besides those that are because one is used."""
 _FORBIDDEN: Final = (
     "leads to a link-local address or a cloud's metadata service, where no webhook may go: give another URL"
 )
@@ -39,6 +41,7 @@ class Destinations:
         self._names = frozenset(names)
         self._networks = tuple(networks)
         self._resolve = resolve or Resolver()
+        self._resolve_to_check = resolve or Resolver(CHECKS)
 
     @classmethod
     def of(cls, allowed: Iterable[str], resolve: Resolve | None = None) -> Self:
@@ -59,9 +62,12 @@ class Destinations:
 
         One address that is not allowed is enough: whoever names several chooses which one is used.
         """
+        return await self._allowed(self._resolve, host, port, trusted=trusted)
+
+    async def _allowed(self, resolve: Resolve, host: str, port: int, *, trusted: bool) -> Sequence[str]:
         if _plain(host) in FORBIDDEN_NAMES:
             raise NotAllowedThere(_FORBIDDEN)
-        found = [host] if parse(host) is not None else await self._resolve(host, port)
+        found = [host] if parse(host) is not None else await resolve(host, port)
         for text in found:
             self._check(host, text, trusted=trusted)
         if not found:
@@ -94,7 +100,7 @@ class Destinations:
         port = parts.port or (443 if parts.scheme == "https" else 80)
         try:
             async with asyncio.timeout(CHECK_SECONDS):
-                await self.addresses(parts.hostname or "", port, trusted=trusted)
+                await self._allowed(self._resolve_to_check, parts.hostname or "", port, trusted=trusted)
         except NotAllowedThere as error:
             return str(error)
         except (OSError, UnicodeError):

@@ -26,6 +26,12 @@ BATCH: Final = 100
 """Entries read at once."""
 AFTER_A_FAULT: Final = 5.0
 """Seconds until a lane that failed by a fault of ours goes on."""
+SLOW_AFTER: Final = 2
+"""Slow answers one after another; a single one is an accident, and costs others no more than the first one did."""
+BROKEN_AFTER: Final = 20
+"""Events given up one after another with a 5xx: then it is the receiver that is broken, which is waited for."""
+ATTEMPTS_AT_ONE: Final = 120
+"""Attempts at one event, about an hour of them, of a receiver that is broken: then it may be the event after all."""
 
 
 class LaneState(StrEnum):
@@ -65,12 +71,15 @@ class Lane:
         self.webhooks = webhooks
         self.trusted = trusted
         self.state = LaneState.IDLE
+        self._slow_in_a_row = 0
         position = cursors.position(outlets.database.reader, session.id, url)
         self.seq = session.changes.head() if position is None else position
         """Everything up to this entry is done."""
         self.sent = 0
         self.failed = 0
         """Attempts since the start of the server."""
+        self._failures = 0
+        """Events that the receiver failed with, one after another, until they were given up."""
         self.last_error: str | None = None
         self.last_error_at: int | None = None
         self.last_delivered_at: int | None = None
@@ -84,12 +93,18 @@ class Lane:
 
     # from outside
 
+    @property
+    def is_slow(self) -> bool:
+        """Whether the receiver was slow the last two times, so that the next event waits for a place among the slow."""
+        return self._slow_in_a_row >= SLOW_AFTER
+
     def wake(self) -> None:
         """There may be something new in the log."""
         self._news.set()
 
     def stir(self) -> None:
-        """There is a reason to try again now."""
+        """There is a reason to try again now, and to take the receiver for one that works."""
+        self._failures = 0
         self._stirred.set()
 
     def configure(self, webhooks: Sequence[WebhookConfig], *, trusted: bool) -> None:
@@ -147,24 +162,29 @@ class Lane:
         return True
 
     async def _send(self, change: Change, event: Event) -> bool:
-        refused = silent = 0
+        refused = silent = broken = 0
         while (webhook := self._entry(event.name)) is not None and self._is_there(change):
             self._stirred.clear()
             self.state = LaneState.DOWN if silent else LaneState.SENDING
-            outcome = await self._attempt(webhook, event, probing=silent > 0)
+            outcome = await self._attempt(webhook, event)
             if outcome.result is Result.TAKEN:
                 self._was_taken(after=silent)
                 return True
             self._was_not_taken(outcome, first=silent == 0)
             retries, random = Retries.of(webhook.retries), self._outlets.timing.random
-            if outcome.result is Result.DOWN:
+            failed = outcome.result is Result.REFUSED and (outcome.status or 0) >= 500
+            broken = broken + 1 if failed and self._failures >= BROKEN_AFTER else 0
+            if outcome.result is Result.DOWN or 0 < broken < ATTEMPTS_AT_ONE:
                 silent += 1
                 self.state = LaneState.DOWN
                 seconds = retries.seconds_while_silent(silent, random)
             else:
-                refused += 1
-                if outcome.result is Result.BLOCKED or refused > retries.attempts:
-                    await self._give_up(event, refused, outcome.reason or "")
+                refused += max(broken, 1)
+                self._failures *= failed
+                if outcome.result is Result.BLOCKED or refused > retries.attempts or broken:
+                    self._failures += failed
+                    kept = self._outlets.events.kept(self.session, change, event)
+                    await self._give_up(kept, refused, outcome.reason or "")
                     return True
                 silent = 0
                 self.state = LaneState.WAITING
@@ -175,14 +195,17 @@ class Lane:
                 return False
         return True  # nobody wants it any more, or it was erased
 
-    async def _attempt(self, webhook: WebhookConfig, event: Event, *, probing: bool) -> Outcome:
-        return await self._outlets.sender.send(
+    async def _attempt(self, webhook: WebhookConfig, event: Event) -> Outcome:
+        outcome = await self._outlets.sender.send(
             self.receiver,
             headers(webhook, event.id, event.timestamp, event.body),
             event.body,
+            session=self.session.name,
             trusted=self.trusted,
-            probing=probing,
+            slow=self.is_slow,
         )
+        self._slow_in_a_row = self._slow_in_a_row + 1 if outcome.was_slow else 0
+        return outcome
 
     async def _skip_lost(self, pruned: int) -> None:
         """The log forgot what was never sent: say so with one dead letter, and go on behind it."""
@@ -220,6 +243,7 @@ class Lane:
 
     def _was_taken(self, *, after: int) -> None:
         self.sent += 1
+        self._failures = 0
         self.last_delivered_at = self._outlets.timing.clock()
         if after:
             self._log.info("webhook receiver answers again", attempts=after + 1)

@@ -8,16 +8,17 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
 import certifi
 
 from lidbook_api.webhooks.destinations import Destinations, NotAllowedThere
+from lidbook_api.webhooks.lookups import Lookups
 from lidbook_api.webhooks.receivers import Receiver
 from lidbook_api.webhooks.retries import retry_after
-from lidbook_api.webhooks.slots import Slots
+from lidbook_api.webhooks.slots import OVERDUE, PATIENCE, Place, Slots
 from lidbook_api.webhooks.wire import Broken, Headers, Status, Unwritable, Wire, dial
 
 TIMEOUT: Final = 30.0
@@ -25,6 +26,8 @@ TIMEOUT: Final = 30.0
 CONNECT_TIMEOUT: Final = 10.0
 FINISH_TIMEOUT: Final = 5.0
 """Seconds for the rest of an answer, of which only the status matters."""
+KEPT: Final = 200
+"""Connections that may idle."""
 KEPT_ALIVE: Final = 3.0
 """Seconds that a connection may idle; less than after which common servers close theirs."""
 
@@ -51,10 +54,13 @@ class Outcome:
     reason: str | None = None
     retry_after: float = 0.0
     """Seconds that the receiver asks to be left alone."""
+    was_slow: bool = False
+    """Whether it took so long that the receiver is slow, if that happens again."""
 
 
-_DOWN: Final = frozenset({429, 502, 503, 504})
-"""Statuses that say "not now", most of them from a proxy in front of a receiver that is not there."""
+_DOWN: Final = frozenset({429, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 527, 530})
+"""Statuses that say "not now", most of them from a proxy in front of a receiver that is not there; from 520 on they are
+Cloudflare's."""
 _Key = tuple[bool, str, str]
 
 
@@ -67,41 +73,44 @@ class Sender:
         *,
         verify_tls: bool = True,
         timeout: float = TIMEOUT,
+        patience: float = PATIENCE,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._destinations = destinations
+        self._lookups = Lookups(destinations)
         self._verify_tls = verify_tls
         self._timeout = timeout
         self._clock = clock
-        self._slots = Slots()
+        self._slots = Slots(patience=patience)
         self._idle: dict[_Key, deque[tuple[Wire, asyncio.TimerHandle]]] = {}
         self._tls: ssl.SSLContext | None = None
 
     async def send(
-        self, receiver: Receiver, headers: Headers, body: bytes, *, trusted: bool, probing: bool = False
+        self, receiver: Receiver, headers: Headers, body: bytes, *, session: str, trusted: bool, slow: bool = False
     ) -> Outcome:
-        """POST `body`; never raises for what a receiver or the network does. `probing`: it did not answer before."""
-        async with self._slots.taken(receiver.authority, probing=probing):
-            return await self._sent(receiver, headers, body, trusted=trusted)
+        """POST `body` for a session; never raises for what a receiver or the network does. `slow`: it was, lately."""
+        async with self._slots.taken(session, receiver.host, slow=slow) as place:
+            outcome = await self._sent(place, receiver, headers, body, trusted=trusted)
+            return replace(outcome, was_slow=True) if place.is_slow else outcome
 
     def close(self) -> None:
-        """Close the connections that idle."""
+        """Close the connections that idle, and look nothing up any more."""
+        self._lookups.close()
         for idle in self._idle.values():
             for wire, timer in idle:
                 timer.cancel()
                 wire.close()
         self._idle.clear()
 
-    async def _sent(self, receiver: Receiver, headers: Headers, body: bytes, *, trusted: bool) -> Outcome:
+    async def _sent(self, place: Place, receiver: Receiver, headers: Headers, body: bytes, *, trusted: bool) -> Outcome:
         key = (trusted, receiver.scheme, receiver.authority)
         wire: Wire | None = None
         try:
-            async with asyncio.timeout(self._timeout):
+            async with place.within(self._timeout):
                 wire = self._from_idle(key)
                 status = None if wire is None else await _on_a_used_one(wire, receiver, headers, body)
                 if wire is None or status is None:
                     wire = None
-                    wire = await self._dialled(receiver, trusted=trusted)
+                    wire = await self._dialled(place.session, receiver, trusted=trusted)
                     status = await wire.post(receiver, headers, body)
         except NotAllowedThere as error:
             return Outcome(Result.BLOCKED, reason=str(error))
@@ -111,28 +120,31 @@ class Sender:
             return Outcome(Result.DOWN, reason=str(error))
         except TimeoutError:
             what = "no connection" if wire is None else "no answer"
-            return Outcome(Result.DOWN, reason=f"{what} in time")
+            why = f"soon enough, while {OVERDUE} others were as slow" if place.was_cut else "in time"
+            return Outcome(Result.DOWN, reason=f"{what} {why}")
         except (OSError, UnicodeError) as error:
             return Outcome(Result.DOWN, reason=_why(error))
         else:
-            await self._finished(wire, key)
+            await self._finished(place, wire, key)
             return self._judged(status)
         finally:
             if wire is not None and not wire.is_usable:
                 wire.close()
 
-    async def _dialled(self, receiver: Receiver, *, trusted: bool) -> Wire:
+    async def _dialled(self, session: str, receiver: Receiver, *, trusted: bool) -> Wire:
         seconds = min(CONNECT_TIMEOUT, self._timeout)
         async with asyncio.timeout(seconds):
-            addresses = await self._destinations.addresses(receiver.host, receiver.port, trusted=trusted)
+            addresses = await self._lookups.addresses(session, receiver, trusted=trusted)
             return await dial(receiver, addresses, self._tls_for(receiver.scheme), seconds)
 
-    async def _finished(self, wire: Wire, key: _Key) -> None:
+    async def _finished(self, place: Place, wire: Wire, key: _Key) -> None:
         """Read what is left of the answer, and keep the connection if that can be."""
         with contextlib.suppress(TimeoutError):  # there is a status: the rest costs the connection at most
-            async with asyncio.timeout(FINISH_TIMEOUT):
+            async with place.within(FINISH_TIMEOUT):
                 await wire.finish()
-        if wire.is_usable:
+        if wire.is_usable and sum(map(len, self._idle.values())) >= KEPT:
+            wire.close()
+        elif wire.is_usable:
             timer = asyncio.get_running_loop().call_later(KEPT_ALIVE, self._expire, key, wire)
             self._idle.setdefault(key, deque()).append((wire, timer))
 

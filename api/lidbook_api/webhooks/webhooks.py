@@ -22,7 +22,7 @@ from lidbook_api.webhooks.sender import Outcome, Result, Sender
 from lidbook_api.webhooks.signing import headers
 from lidbook_api.webhooks.timing import Timing
 
-DRAIN: Final = 10.0
+DRAIN: Final = 5.0
 """Seconds that sends under way may take after the server was asked to stop."""
 
 
@@ -81,6 +81,7 @@ class Webhooks:
         self._tasks: dict[Lane, asyncio.Task[None]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._drain = drain
+        self._ending: asyncio.Task[None] | None = None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -92,9 +93,20 @@ class Webhooks:
         try:
             yield
         finally:
+            await self._finished()
+
+    def finish(self) -> None:
+        """Begin to end, while requests may still be under way: what is being sent may come to its end, nothing else is
+        begun. What they still change is in the log, and is sent after the next start."""
+        if self._loop is not None:
+            self._finished()
+
+    def _finished(self) -> asyncio.Task[None]:
+        if self._ending is None:
             self._lidbook.hooks.unregister(self)
             self._loop = None
-            await self._stop()
+            self._ending = asyncio.create_task(self._stop())
+        return self._ending
 
     # what the core tells, on whatever thread
 
@@ -155,11 +167,14 @@ class Webhooks:
         self, session: Session, webhook: WebhookConfig, event_id: str, timestamp: int, body: bytes
     ) -> Attempt:
         began = time.monotonic()
+        lane = self._lanes.get(session.name, {}).get(webhook.url)
         outcome = await self._sender.send(
             Receiver.of(webhook.url),
             headers(webhook, event_id, timestamp, body),
             body,
+            session=session.name,
             trusted=self._is_trusted(session, webhook.url),
+            slow=lane is not None and lane.is_slow,
         )
         if outcome.result is Result.TAKEN:
             lane = self._lanes.get(session.name, {}).get(webhook.url)

@@ -18,7 +18,7 @@ from lidbook.storage import storing
 from lidbook.values import Account, SessionStatus, StatusReason
 
 _ENDED: Final = "this engine session is over: the session was stopped or started anew"
-_NO_FAULT_OF_ITS_OWN: Final = (None, StatusReason.CRASHED, StatusReason.RUNTIME)
+_NO_FAULT_OF_ITS_OWN: Final = (None, StatusReason.CRASHED, StatusReason.RUNTIME, StatusReason.STORAGE)
 """Reasons that an engine gives which could not go on because of what it was told."""
 
 

@@ -28,6 +28,7 @@ from lidbook.identifiers import Lid, PhoneNumber, UserId, check_dialable, is_dia
 from lidbook.passkey import PasskeyAssertion
 from lidbook.sessions.answers import AnswersKept, no_alias, registration_facts
 from lidbook.sessions.budget import Budget
+from lidbook.sessions.patience import is_cancelled
 from lidbook.sessions.single_flight import SingleFlight
 from lidbook.values import Image, LidAnswer, Person, Registration
 
@@ -371,19 +372,15 @@ class LiveCalls:
         except LidbookError as error:
             code = error.code
             raise
-        except TimeoutError as error:
-            if not self._session.has_open(engine):
-                code = EngineDisconnected.code
-                raise EngineDisconnected(HUNG_UP) from error
-            code = EngineTimeout.code
-            raise EngineTimeout(f"no answer from WhatsApp to {kind.value} in {self._deadline:g} s") from error
         except (Exception, asyncio.CancelledError) as error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
+            if is_cancelled():
                 raise
             if not self._session.has_open(engine):
                 code = EngineDisconnected.code
                 raise EngineDisconnected(HUNG_UP) from error
+            if isinstance(error, TimeoutError):
+                code = EngineTimeout.code
+                raise EngineTimeout(f"no answer from WhatsApp to {kind.value} in {self._deadline:g} s") from error
             self._session.log.exception("a live call failed", engine=engine.engine.name, call=kind.value)
             raise EngineError(f"{engine.engine.name} failed at {kind.value}: {type(error).__name__}") from error
         else:

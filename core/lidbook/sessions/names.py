@@ -33,9 +33,14 @@ RESERVED: Final = frozenset(
 """First segments of paths under /api, and words a path may need one day."""
 
 
+def is_well_formed(name: str) -> bool:
+    """Whether it is short and plain enough, though it may be reserved: a folder is named after it."""
+    return len(name) <= MAX_LENGTH and _NAME.fullmatch(name) is not None
+
+
 def check_name(name: str) -> None:
     """Raise `InvalidSessionName` for a name that cannot be a session's."""
-    if len(name) > MAX_LENGTH or not _NAME.fullmatch(name):
+    if not is_well_formed(name):
         raise InvalidSessionName(
             f"a session's name has letters, digits, - and _, at most {MAX_LENGTH} of them; leave it out to get one made"
         )

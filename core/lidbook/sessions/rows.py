@@ -3,13 +3,17 @@
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import orjson
+import structlog
 from pydantic import JsonValue
 
 from lidbook.identifiers import Lid, PhoneNumber
+from lidbook.sessions.names import is_well_formed
 from lidbook.values import Account, SessionStatus, StatusReason
+
+_LOG: Final = structlog.stdlib.get_logger("lidbook.core")
 
 Desired = Literal["running", "stopped"]
 _TABLES = (
@@ -59,14 +63,15 @@ def load_all(connection: sqlite3.Connection) -> list[SessionRow]:
             engine=row[2],
             engine_assumed=bool(row[3]),
             config=row[4].encode(),
-            desired=row[5],
-            status=SessionStatus(row[6]),
-            reason=StatusReason(row[7]) if row[7] else None,
+            desired="running" if row[5] == "running" else "stopped",
+            status=_status(row[6]),
+            reason=_reason(row[7]),
             account=_account(row[8]) if row[8] else None,
             created_at=row[9],
             activity_at=row[10],
         )
         for row in rows
+        if _can_be(row[1])
     ]
 
 
@@ -137,7 +142,11 @@ def stored_status(
     row = connection.execute("SELECT status, reason, statuses FROM session WHERE id = ?", (session,)).fetchone()
     if row is None:
         return None
-    return SessionStatus(row[0]), StatusReason(row[1]) if row[1] else None, orjson.loads(row[2])
+    try:
+        statuses = orjson.loads(row[2])
+    except orjson.JSONDecodeError:
+        statuses = []
+    return _status(row[0]), _reason(row[1]), statuses if isinstance(statuses, list) else []
 
 
 def forget_dead_letters(connection: sqlite3.Connection, session: int) -> None:
@@ -166,6 +175,37 @@ def _stored(account: Account | None) -> str | None:
     return orjson.dumps([account.phone.digits, account.lid.digits, account.pushname, account.device]).decode()
 
 
-def _account(stored: str) -> Account:
-    phone, lid, pushname, device = orjson.loads(stored)
-    return Account(PhoneNumber(phone), Lid(lid), pushname, device)
+def _account(stored: str) -> Account | None:
+    """None for one that cannot be read: it is reported anew when the session works."""
+    try:
+        phone, lid, pushname, device = orjson.loads(stored)
+        return Account(PhoneNumber(phone), Lid(lid), pushname, device)
+    except (ValueError, TypeError):
+        _LOG.warning("a stored account cannot be read, and is passed over")
+        return None
+
+
+def _can_be(name: str) -> bool:
+    """Whether it can be a session's: a folder is named after it, and no server has made it if it is not."""
+    if is_well_formed(name):
+        return True
+    _LOG.error("a stored session is passed over: it cannot have this name", session=name)
+    return False
+
+
+def _status(stored: str) -> SessionStatus:
+    """STOPPED for one that this Lidbook does not know."""
+    try:
+        return SessionStatus(stored)
+    except ValueError:
+        _LOG.warning("a stored status is unknown and read as STOPPED", status=stored)
+        return SessionStatus.STOPPED
+
+
+def _reason(stored: str | None) -> StatusReason | None:
+    """None for one that this Lidbook does not know."""
+    try:
+        return StatusReason(stored) if stored else None
+    except ValueError:
+        _LOG.warning("a stored reason is unknown, and is passed over", reason=stored)
+        return None

@@ -308,7 +308,7 @@ class Session:
             try:
                 if not over:
                     refusal = await self._take(report, reports)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - it is logged, and ends the engine session
                 reports.storage = storage_failure(error)
                 self._complain("a report of the engine could not be taken", error, report.status)
                 over = reports.storage is not None

@@ -161,10 +161,8 @@ class Sessions:
 
     @_to_the_end
     async def update(self, name: str, config: SessionConfig, *, set_by: cursors.SetBy = "admin") -> Session:
-        """Another config, as a whole. An engine that it does not name stays, and with it the engine's settings unless
-        others are given. A session that is wanted running is started anew. Once it is stored it stays, however the
-        start goes. `set_by` is for webhooks, see `cursors`.
-        """
+        """Another config, as a whole; see `SessionConfig.after` for what stays. A session that is wanted running is
+        started anew. Once it is stored it stays, however the start goes. `set_by` is for webhooks, see `cursors`."""
         self._choose(config, self.get(name))
         async with self._locked(name, interrupting=True):
             session = self.get(name)
@@ -268,7 +266,7 @@ class Sessions:
             try:
                 config = SessionConfig.parse(orjson.loads(row.config))
                 kept.append((row.id, cursors.trust(config, config, self._around.webhooks, "nobody")))
-            except InvalidConfig:
+            except (InvalidConfig, ValueError):
                 config = SessionConfig(engine=row.engine)
                 self._around.log.exception("a stored config cannot be read any more", session=row.name)
             engine = self._choice.of_stored(row.engine)
@@ -334,8 +332,8 @@ class Sessions:
             self._begin(session)
 
     def engine_class(self, config: SessionConfig, session: Session) -> type[Engine]:
-        """The engine that a session would have with this config. Raises `UnknownEngine`, `InvalidConfig`."""
-        return self._choose(config, session)[0]
+        """The engine of a session with this config, whatever its settings. Raises `UnknownEngine`, `InvalidConfig`."""
+        return session.engine if config.engine is None else self._choice.of_new(config)[0]
 
     def engine(self, engine_class: type[Engine]) -> Engine:
         """The one instance of an engine in this server, made when it is first asked for."""

@@ -9,6 +9,7 @@ from lidbook.facts import Role
 from lidbook.identifiers import GroupId, Lid, PhoneNumber, spellings
 from lidbook.world.countries import ABOUTS, BUSINESSES, COUNTRIES, SUBJECTS, Country
 from lidbook.world.model import EPOCH, Addressing, BookEntry, Chat, Member, World, WorldAccount, WorldGroup, WorldPerson
+from lidbook.world.wanted import Wanted, always, while_wanted
 
 GENERATION: Final = 1
 """Raised whenever the same numbers begin to give another world."""
@@ -18,24 +19,24 @@ _YEAR: Final = 365 * 24 * 3600 * 1000
 _HIDDEN_EVERY: Final = 12
 
 
-def generate_world(people: int, seed: int = 1) -> World:
+def generate_world(people: int, seed: int = 1, wanted: Wanted = always) -> World:
     """A world in which the default account has to do with `people` people; 100,000 take a few seconds.
 
     About 70 in 100 stand in its address book, some of them under another spelling than the server's; some are known
     by push name or chat only, some by LID only. There are businesses, usernames, hidden texts and pictures, numbers
     that are not on WhatsApp, people/200 groups of up to 1024 members, and 2 in 1,000 are blocked. A second account,
-    one of these people, sees the same world with other eyes.
+    one of these people, sees the same world with other eyes. Raises `WorldUnwanted` soon after it is not `wanted`.
     """
     random, makers, me = _beginning(people, seed)
-    others = [makers.person(index + 1) for index in range(people)]
+    others = [makers.person(index + 1) for index in while_wanted(range(people), wanted)]
     book, strangers = [], []
-    for person in others:
+    for person in while_wanted(others, wanted):
         if not person.registered or (random.random() < 0.7 and not person.hides_phone):
             book.append(makers.entry(person))
         else:
             strangers.append(person)
-    groups = tuple(makers.groups(me, [p for p in others if p.lid is not None]))
-    first = _account(random, me, book, others, strangers)
+    groups = tuple(while_wanted(makers.groups(me, [p for p in others if p.lid is not None]), wanted))
+    first = _account(random, me, book, others, strangers, wanted)
     accounts = (first, *_second_account(random, makers, me, others))
     return World(f"generated-{people}-{seed}", (me, *others), accounts, groups)
 
@@ -155,21 +156,22 @@ def _account(
     book: list[BookEntry],
     others: list[WorldPerson],
     strangers: list[WorldPerson],
+    wanted: Wanted = always,
 ) -> WorldAccount:
     """The account of `me`: it chats with a few of those in its book, and with some of the strangers."""
     if me.lid is None:
         raise ValueError("an account is registered")
     registered = [person for person in others if person.lid is not None]
-    met = [p for p in registered if random.random() < 0.25]
-    met_strangers = [p for p in strangers if random.random() < 0.5]
+    met = [p for p in while_wanted(registered, wanted) if random.random() < 0.25]
+    met_strangers = [p for p in while_wanted(strangers, wanted) if random.random() < 0.5]
     chats = {p.lid: Chat(p.lid, p.since + random.randrange(_YEAR)) for p in (*met, *met_strangers) if p.lid is not None}
     lids = [person.lid for person in registered if person.lid is not None]
     return WorldAccount(
         me.lid,
         tuple(book),
         tuple(chats.values()),
-        seen=frozenset(lid for lid in lids if random.random() < 0.8),
-        mapped=frozenset(lid for lid in lids if random.random() < 0.02),
+        seen=frozenset(lid for lid in while_wanted(lids, wanted) if random.random() < 0.8),
+        mapped=frozenset(lid for lid in while_wanted(lids, wanted) if random.random() < 0.02),
         blocklist=frozenset(random.sample(lids, max(1, len(lids) // 500) if lids else 0)),
     )
 

@@ -24,6 +24,7 @@ from lidbook.world.changes import (
 from lidbook.world.lids import derive_lid
 from lidbook.world.model import World, WorldPerson
 from lidbook.world.state import WorldState
+from lidbook.world.wanted import Wanted, always
 
 
 def wall_clock() -> int:
@@ -34,12 +35,19 @@ def wall_clock() -> int:
 class LiveWorld:
     """A world, the changes made to it, and whoever wants to hear of them."""
 
-    def __init__(self, world: World, journal: Journal | None = None, now: Callable[[], int] = wall_clock) -> None:
+    def __init__(
+        self,
+        world: World,
+        journal: Journal | None = None,
+        now: Callable[[], int] = wall_clock,
+        wanted: Wanted = always,
+    ) -> None:
+        """Raises `WorldUnwanted` soon after it is not `wanted`."""
         if not world.accounts:
             raise InvalidWorld(f"the world {world.name!r} has no account; add one under `accounts`")
         self.journal = Journal() if journal is None else journal
         self.default_account = world.accounts[0].lid
-        self.state = WorldState(world)
+        self.state = WorldState(world, wanted)
         self._now = now
         self._last = 0
         self._listeners: list[Callable[[Change], None]] = []

@@ -11,6 +11,7 @@ from lidbook.world.files import fingerprint, parse_world
 from lidbook.world.from_addressbook import FORMAT, BookCounts, world_from_addressbook
 from lidbook.world.generator import GENERATION, generate_world
 from lidbook.world.model import World
+from lidbook.world.wanted import Wanted, always
 
 DEMO: Final = "demo"
 SUFFIXES: Final = (".json", ".vcf", ".csv")
@@ -61,10 +62,13 @@ class LoadedWorld:
     """What became of each card, if it was made from an address book."""
 
 
-def open_source(source: WorldSource) -> LoadedWorld:
-    """Load or make the world. Takes seconds for large ones. Raises `InvalidWorld`."""
+def open_source(source: WorldSource, wanted: Wanted = always) -> LoadedWorld:
+    """Load or make the world. Takes seconds for large ones.
+
+    Raises `InvalidWorld`; `WorldUnwanted` soon after one that is made up is not `wanted`.
+    """
     if source.people is not None:
-        made = generate_world(source.people, source.seed)
+        made = generate_world(source.people, source.seed, wanted)
         return LoadedWorld(made, fingerprint(b"", GENERATION, source.people, source.seed))
     path = source.path
     if path is None:

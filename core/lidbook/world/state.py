@@ -24,6 +24,7 @@ from lidbook.world.changes import (
     Unblocked,
 )
 from lidbook.world.model import BookEntry, Member, World, WorldAccount, WorldGroup, WorldPerson
+from lidbook.world.wanted import Wanted, always, while_wanted
 
 
 @dataclass(slots=True)
@@ -54,14 +55,17 @@ class AccountState:
 class WorldState:
     """Everybody by LID and by phone number, every account and every group, as of the last change applied."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, wanted: Wanted = always) -> None:
+        """Raises `WorldUnwanted` soon after it is not `wanted`."""
         self.name = world.name
-        self.people: dict[Lid, WorldPerson] = {person.lid: person for person in world.people if person.lid is not None}
+        self.people: dict[Lid, WorldPerson] = {
+            person.lid: person for person in while_wanted(world.people, wanted) if person.lid is not None
+        }
         self.phones: dict[PhoneNumber, Lid] = {
-            person.phone: lid for lid, person in self.people.items() if person.phone is not None
+            person.phone: lid for lid, person in while_wanted(self.people.items(), wanted) if person.phone is not None
         }
         self.groups: dict[GroupId, WorldGroup] = {group.id: group for group in world.groups}
-        self.accounts: dict[Lid, AccountState] = {account.lid: _opened(account) for account in world.accounts}
+        self.accounts: dict[Lid, AccountState] = {account.lid: _opened(account, wanted) for account in world.accounts}
         self.unplaced = 0
         """How many changes spoke of somebody who is not there."""
         for group in world.groups:
@@ -186,7 +190,7 @@ class WorldState:
             account.groups.add(group.id)
 
 
-def _opened(account: WorldAccount) -> AccountState:
+def _opened(account: WorldAccount, wanted: Wanted) -> AccountState:
     """The account at the beginning; of two lines for one number, in whatever spelling, the first one counts."""
     state = AccountState(
         lid=account.lid,
@@ -198,7 +202,7 @@ def _opened(account: WorldAccount) -> AccountState:
         blocked=dict.fromkeys(sorted(account.blocklist), account.since),
         blocklist_changed=account.since,
     )
-    for entry in account.book:
+    for entry in while_wanted(account.book, wanted):
         if state.entry(entry.user) is None:
             state.book[entry.user] = entry
     return state

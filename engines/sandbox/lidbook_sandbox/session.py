@@ -205,7 +205,7 @@ class SandboxSession(EngineSession):
             await self._watch(service, feeding)
         finally:
             feeding.cancel()
-            await asyncio.wait([feeding])
+            await asyncio.gather(feeding, return_exceptions=True)
 
     async def _watch(self, service: WorldService, feeding: "asyncio.Task[None]") -> None:
         """Report what happens to the connection, until the device is removed."""
@@ -281,7 +281,11 @@ class SandboxSession(EngineSession):
         error = None if task.cancelled() else task.exception()
         if error is None:
             return
-        expected = isinstance(error, LidbookError)
         self._line.move(WireState.CLOSED)
+        if isinstance(error, EngineDisconnected):
+            self.context.log.info("the sandbox session ended", why=str(error))
+            self.context.status(SessionStatus.FAILED, StatusReason.NETWORK)
+            return
+        expected = isinstance(error, LidbookError)
         self.context.log.error("the sandbox session failed", error=str(error) if expected else repr(error))
         self.context.status(SessionStatus.FAILED, StatusReason.RUNTIME if expected else StatusReason.CRASHED)

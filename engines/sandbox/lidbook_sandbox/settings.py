@@ -14,6 +14,7 @@ class SandboxSettings(EngineSettings):
     """Which world, who in it, and how patient the engine is."""
 
     local_files: ClassVar[frozenset[str]] = frozenset({"world"})
+    costly: ClassVar[frozenset[str]] = frozenset({"people", "seed"})
 
     world: str | None = None
     """`demo` (also when nothing is given), or the path of a .json, .vcf or .csv file."""

@@ -1,6 +1,7 @@
 """The worlds that are open in this process: each loaded once, and shared by all sessions in it."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ class OpenWorld:
 @dataclass(slots=True)
 class _Shelf:
     loading: "asyncio.Task[OpenWorld]"
+    left: threading.Event
+    """Set once nobody wants it any more, so that loading it comes to an end."""
     users: int = 0
 
 
@@ -41,7 +44,8 @@ class Worlds:
         key = source.key
         shelf = self._shelves.get(key)
         if shelf is None:
-            shelf = _Shelf(asyncio.create_task(asyncio.to_thread(self._load, source, key)))
+            left = threading.Event()
+            shelf = _Shelf(asyncio.create_task(asyncio.to_thread(self._load, source, key, left)), left)
             self._shelves[key] = shelf
         shelf.users += 1
         try:
@@ -59,12 +63,20 @@ class Worlds:
         if shelf.users > 0 or self._shelves.get(key) is not shelf:
             return
         del self._shelves[key]
+        shelf.left.set()
         shelf.loading.add_done_callback(_close)
 
-    def _load(self, source: WorldSource, key: str) -> OpenWorld:
-        loaded = open_source(source)
+    def _load(self, source: WorldSource, key: str, left: threading.Event) -> OpenWorld:
+        def wanted() -> bool:
+            return not left.is_set()
+
+        loaded = open_source(source, wanted)
         journal = Journal(self._folder / key / "changes.jsonl")
-        return OpenWorld(key, LiveWorld(loaded.world, journal, self._now), loaded)
+        try:
+            return OpenWorld(key, LiveWorld(loaded.world, journal, self._now, wanted), loaded)
+        except BaseException:
+            journal.close()
+            raise
 
 
 def _close(loading: "asyncio.Task[OpenWorld]") -> None:

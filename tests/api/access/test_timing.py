@@ -5,19 +5,26 @@ than one of the other: 0.5 when kinds do not matter. Two groups of the same kind
 """
 
 import gc
+import json
 import random
+import socket
 import string
 import time
 from collections.abc import Callable
+from http.client import HTTPConnection
+from pathlib import Path
 
+from lidbook_api.access.local import create_admin_key
 from lidbook_api.access.stored import KeyWanted
 
 from .conftest import Kept
+from .processes import serving
 
 SAMPLES = 600
 CALLS = 40
 """Calls a sample: one alone is shorter than what the clock sees."""
 KEYS = 200
+ROUNDS_OVER_HTTP, CALLS_OVER_HTTP, KEYS_OVER_HTTP = 300, 3, 20
 ATTEMPTS = 5
 """A machine that is busy with something else may disturb a measurement; what a key gives away shows in every one."""
 TOLERANCE = 0.1
@@ -44,7 +51,9 @@ def longer(left: list[int], right: list[int]) -> float:
     return (wins + ties / 2) / (len(left) * len(right))
 
 
-def measure(check: Callable[[bytes], object], kinds: dict[str, Kind]) -> dict[str, list[int]]:
+def measure(
+    check: Callable[[bytes], object], kinds: dict[str, Kind], rounds: int = SAMPLES, calls: int = CALLS
+) -> dict[str, list[int]]:
     """Nanoseconds a sample, by kind; the kinds take turns in an order of chance.
 
     Every key is made beforehand, in the same way and in the order of its turn: where it lies in memory, and what making
@@ -52,8 +61,8 @@ def measure(check: Callable[[bytes], object], kinds: dict[str, Kind]) -> dict[st
     """
     chance = random.Random(1)
     samples: list[tuple[str, list[bytes]]] = []
-    for _ in range(SAMPLES):
-        turn = [(name, [make() for _ in range(CALLS)]) for name, make in kinds.items()]
+    for _ in range(rounds):
+        turn = [(name, [make() for _ in range(calls)]) for name, make in kinds.items()]
         chance.shuffle(turn)
         samples += [(name, [bytes(bytearray(each)) for each in given]) for name, given in turn]
     taken: dict[str, list[int]] = {name: [] for name in kinds}
@@ -105,15 +114,53 @@ async def test_a_wrong_key_takes_as_long_whatever_it_is(kept: Kept) -> None:
     keys = kept.store()
     right = [(await keys.create(KeyWanted(session="ab"[i % 2])))[1].encode() for i in range(KEYS)]
     kinds = wrong_keys(right)
+    expect_no_difference(kinds, lambda: measure(keys.access, kinds))
+
+
+def expect_no_difference(kinds: dict[str, Kind], measured: Callable[[], dict[str, list[int]]]) -> None:
+    """Measure until no kind takes longer than another, and not for ever."""
     told: list[dict[str, float]] = []
     for _ in range(ATTEMPTS):
-        taken = measure(keys.access, kinds)
+        taken = measured()
         off = {name: longer(taken[name], taken["made up"]) - 0.5 for name in kinds if name != "made up"}
         told.append(off)
         bound = TOLERANCE + 3 * abs(off["made up too"])
         if all(abs(off[name]) <= bound for name in kinds if not name.startswith("made")):
             return
     raise AssertionError(f"how much longer each kind takes: {told}")
+
+
+def test_a_wrong_key_takes_as_long_over_http_whatever_it_is(tmp_path: Path) -> None:
+    """From a request sent to its answer read, by a real server: all that anybody can measure.
+
+    That the gate alone is passed, and not what lies behind it, is noticed: that is how much this can see.
+    """
+    data_dir = tmp_path / "data"
+    _, admin = create_admin_key(data_dir, None)
+    with serving(tmp_path, "--data-dir", str(data_dir)) as server:
+        client = HTTPConnection(server.url.removeprefix("http://"), timeout=20)
+        client.connect()
+        client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+        def ask(key: bytes) -> int:
+            client.request("GET", "/api/server/version", headers={"X-Api-Key": key})
+            response = client.getresponse()
+            response.read()
+            return response.status
+
+        right = []
+        for _ in range(KEYS_OVER_HTTP):
+            headers = {"X-Api-Key": admin, "Content-Type": "application/json"}
+            client.request("POST", "/api/keys", body='{"session": "default"}', headers=headers)
+            right.append(str(json.loads(client.getresponse().read())["key"]).encode())
+        kinds = wrong_keys(right)
+        assert {ask(make()) for make in kinds.values()} == {401}
+        assert ask(right[0]) == 200
+        expect_no_difference(kinds, lambda: measure(ask, kinds, ROUNDS_OVER_HTTP, CALLS_OVER_HTTP))
+        behind = {"made up": kinds["made up"], "right": lambda: right[0]}
+        taken = measure(ask, behind, ROUNDS_OVER_HTTP, CALLS_OVER_HTTP)
+        assert longer(taken["right"], taken["made up"]) > 0.5 + 3 * TOLERANCE
+        client.close()
 
 
 def test_this_test_would_notice_a_comparison_that_stops_early() -> None:

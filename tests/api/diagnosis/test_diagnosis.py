@@ -2,11 +2,13 @@
 
 import os
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from lidbook.data_dir import DataDirLock
+from lidbook.data_dir import DataDirLock, lock_holder
 from lidbook_api.diagnosis import data, machine
 from lidbook_api.diagnosis.finding import Level
 
@@ -21,6 +23,29 @@ def test_a_folder_that_cannot_be_written_to(tmp_path: Path, monkeypatch: pytest.
     assert finding.level is Level.BROKEN
     assert finding.remedy is not None
     assert finding.remedy.startswith("sudo chown")
+
+
+def test_a_disk_that_is_mounted_read_only_is_no_case_for_a_backup(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "lidbook.sqlite3"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TABLE t (x)")
+
+    def refuse(*_: object, **__: object) -> None:
+        with closing(sqlite3.connect(tmp_path / "missing" / "db")):
+            """An error such as SQLite's, with its code."""
+
+    monkeypatch.setattr(data, "is_mounted_read_only", lambda _: True)
+    (about_folder, _) = data.folder(tmp_path)
+    assert (about_folder.level, about_folder.remedy) == (Level.BROKEN, "mount the disk for writing")
+    with monkeypatch.context() as patched:
+        patched.setattr(data, "_whole", refuse)
+        (finding,), stored = data.database(tmp_path)
+    assert (finding.level, finding.remedy) == (Level.BROKEN, "mend the data dir first, then ask again")
+    assert "as long as the data dir cannot be written to" in finding.says
+    assert stored.sessions == ()
 
 
 def test_a_folder_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,13 +67,13 @@ def test_a_log_that_nobody_folds_in(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_looking_for_the_server_does_not_disturb_it(tmp_path: Path) -> None:
-    assert data.holder(tmp_path) is None
+    assert lock_holder(tmp_path) is None
     lock = DataDirLock(tmp_path)
-    assert data.holder(tmp_path) == os.getpid()
+    assert lock_holder(tmp_path) == os.getpid()
     (tmp_path / "lidbook.lock").write_text("?")
-    assert data.holder(tmp_path) == 0
+    assert lock_holder(tmp_path) == 0
     lock.release()
-    assert data.holder(tmp_path) is None
+    assert lock_holder(tmp_path) is None
     DataDirLock(tmp_path).release()
 
 

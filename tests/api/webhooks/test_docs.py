@@ -15,7 +15,7 @@ from lidbook.changelog import dead_letters
 from lidbook.hookspecs import ChangeKind
 from lidbook.session_config import SessionConfig
 from lidbook_api.events import PRUNED, TEST
-from lidbook_api.webhooks import retries, sender
+from lidbook_api.webhooks import lane, lookups, retries, sender, slots
 from lidbook_api.webhooks.settings import WebhookSettings
 from lidbook_api.webhooks.signing import signature
 
@@ -128,4 +128,11 @@ def test_every_variable_and_number_is_the_one_in_the_code() -> None:
     assert f"| `delaySeconds` | {retries.DELAY:g} |" in TEXT
     assert f"nothing within {sender.TIMEOUT:g} s" in TEXT
     assert f"the last {dead_letters.KEPT:,} of a session" in TEXT
-    assert sorted(sender._DOWN) == [429, 502, 503, 504]
+    assert sorted(sender._DOWN) == [429, 502, 503, 504, *range(520, 528), 530]
+    assert "answers 429, 502, 503, 504, 520 to 527 or 530" in TEXT
+    assert f"{lane.BROKEN_AFTER} events one after another" in TEXT
+    assert f"takes longer than {slots.PATIENCE:g} s twice in a row" in TEXT
+    assert f"there are {slots.QUICK} places, {slots.QUICK_SHARE} for each session" in TEXT
+    assert f"Of names, {lookups.LOOKUPS_SHARE} for each session" in TEXT
+    assert f"{slots.OVERDUE} may go on" in TEXT
+    assert f"{slots.SLOW_SHARE} for each session and {slots.SLOW_PER_HOST} for each host" in TEXT

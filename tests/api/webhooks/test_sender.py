@@ -12,6 +12,7 @@ from lidbook_api.webhooks import sender as sending
 from lidbook_api.webhooks.destinations import Destinations
 from lidbook_api.webhooks.receivers import Receiver as Where
 from lidbook_api.webhooks.sender import Outcome, Result, Sender
+from lidbook_api.webhooks.slots import SLOW_PER_HOST
 from lidbook_api.webhooks.wire import MAX_ANSWER, Headers
 
 from .receivers import Answering, Received, Receiver, answer, receiver
@@ -31,9 +32,16 @@ class Out:
         return await self.stack.enter_async_context(receiver(answering, tls))
 
     async def send(
-        self, url: str, headers: Headers = (), *, trusted: bool = True, body: bytes = BODY, probing: bool = False
+        self,
+        url: str,
+        headers: Headers = (),
+        *,
+        trusted: bool = True,
+        body: bytes = BODY,
+        session: str = "a",
+        slow: bool = False,
     ) -> Outcome:
-        return await self.sender.send(Where.of(url), list(headers), body, trusted=trusted, probing=probing)
+        return await self.sender.send(Where.of(url), list(headers), body, session=session, trusted=trusted, slow=slow)
 
 
 @pytest.fixture
@@ -85,6 +93,11 @@ async def test_a_request_is_what_http_wants_and_nothing_more(out: Out) -> None:
         (502, Result.DOWN),
         (503, Result.DOWN),
         (504, Result.DOWN),
+        (520, Result.DOWN),
+        (521, Result.DOWN),
+        (527, Result.DOWN),
+        (528, Result.REFUSED),
+        (530, Result.DOWN),
     ],
 )
 async def test_a_status_says_taken_refused_or_not_now(out: Out, status: int, result: Result) -> None:
@@ -147,7 +160,7 @@ async def test_a_receiver_that_says_nothing_or_is_not_there_is_down(out: Out) ->
 
     impatient = Sender(Destinations(), timeout=0.05)
     hanging = await out.receiver(never)
-    silent = await impatient.send(Where.of(hanging.url), [], BODY, trusted=True)
+    silent = await impatient.send(Where.of(hanging.url), [], BODY, session="a", trusted=True)
     assert (silent.result, silent.reason) == (Result.DOWN, "no answer in time")
     gone = await out.receiver()
     await gone.close()
@@ -163,7 +176,7 @@ async def test_a_name_that_takes_too_long_to_resolve_is_down(out: Out) -> None:
         return []
 
     sender = Sender(Destinations(resolve=resolve), timeout=0.05)
-    outcome = await sender.send(Where.of("http://slow/"), [], BODY, trusted=True)
+    outcome = await sender.send(Where.of("http://slow/"), [], BODY, session="a", trusted=True)
     assert (outcome.result, outcome.reason) == (Result.DOWN, "no connection in time")
 
 
@@ -204,11 +217,11 @@ async def test_the_address_that_was_checked_is_the_one_that_is_connected_to(out:
     resolve = resolving(["127.0.0.1"], ["169.254.169.254"])
     sender = Sender(Destinations(resolve=resolve))
     rebinding = Where.of(f"http://rebinding.example:{there.port}/hook")
-    first = await sender.send(rebinding, [], BODY, trusted=True)
+    first = await sender.send(rebinding, [], BODY, session="a", trusted=True)
     assert first.result is Result.TAKEN
     assert there.received[0].headers["host"] == f"rebinding.example:{there.port}"
     sender.close()
-    second = await sender.send(rebinding, [], BODY, trusted=True)
+    second = await sender.send(rebinding, [], BODY, session="a", trusted=True)
     assert second.result is Result.BLOCKED
     assert "metadata service" in str(second.reason)
     assert len(there.received) == 1
@@ -222,14 +235,14 @@ async def test_a_private_address_is_for_the_trusted_even_when_a_connection_is_op
     assert "LIDBOOK_WEBHOOK_ALLOW" in str(outcome.reason)
     assert (len(there.received), there.connections) == (1, 1)
     allowed = Sender(Destinations.of(["127.0.0.0/8"]))
-    assert (await allowed.send(Where.of(there.url), [], BODY, trusted=False)).result is Result.TAKEN
+    assert (await allowed.send(Where.of(there.url), [], BODY, session="a", trusted=False)).result is Result.TAKEN
     allowed.close()
 
 
 async def test_the_next_address_is_tried_when_one_does_not_answer(out: Out) -> None:
     there = await out.receiver()
     sender = Sender(Destinations(resolve=resolving(["127.0.0.9", "127.0.0.1"])))
-    outcome = await sender.send(Where.of(f"http://two.example:{there.port}/"), [], BODY, trusted=True)
+    outcome = await sender.send(Where.of(f"http://two.example:{there.port}/"), [], BODY, session="a", trusted=True)
     assert outcome.result is Result.TAKEN
     sender.close()
 
@@ -242,22 +255,24 @@ async def test_a_certificate_has_to_be_good_for_the_name(out: Out, monkeypatch: 
     assert unknown.result is Result.DOWN
     assert "certificate is not good" in str(unknown.reason)
     lenient = Sender(Destinations(), verify_tls=False)
-    assert (await lenient.send(Where.of(there.url), [], BODY, trusted=True)).result is Result.TAKEN
+    assert (await lenient.send(Where.of(there.url), [], BODY, session="a", trusted=True)).result is Result.TAKEN
     lenient.close()
     monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
     strict = Sender(Destinations(resolve=resolving(["127.0.0.1"])))
     known = Where.of(f"https://localhost:{there.port}/hook")
-    assert (await strict.send(known, [], BODY, trusted=True)).result is Result.TAKEN
-    other = await strict.send(Where.of(f"https://other.example:{there.port}/"), [], BODY, trusted=True)
+    assert (await strict.send(known, [], BODY, session="a", trusted=True)).result is Result.TAKEN
+    other = await strict.send(Where.of(f"https://other.example:{there.port}/"), [], BODY, session="a", trusted=True)
     assert "certificate is not good" in str(other.reason)
     strict.close()
     plain = await out.receiver()
     impatient = Sender(Destinations(), timeout=0.05)
-    garbled = await impatient.send(Where.of(plain.url.replace("http://", "https://")), [], BODY, trusted=True)
+    garbled = await impatient.send(
+        Where.of(plain.url.replace("http://", "https://")), [], BODY, session="a", trusted=True
+    )
     assert garbled.result is Result.DOWN
 
 
-async def test_one_host_never_has_more_than_its_share(out: Out) -> None:
+async def test_one_host_never_has_more_than_its_share_of_the_slow(out: Out) -> None:
     free, most = asyncio.Event(), 0
 
     async def hold(received: Received) -> bytes:
@@ -267,12 +282,19 @@ async def test_one_host_never_has_more_than_its_share(out: Out) -> None:
         return answer()
 
     there = await out.receiver(hold)
-    sends = [asyncio.create_task(out.send(there.url)) for _ in range(30)]
-    probes = [asyncio.create_task(out.send(there.url, probing=True)) for _ in range(30)]
-    await there.until(12)
+    sends = [asyncio.create_task(out.send(there.url, session=f"s{n}", slow=True)) for n in range(30)]
+    await there.until(SLOW_PER_HOST)
     elsewhere = await out.receiver()
-    assert (await out.send(elsewhere.url)).result is Result.TAKEN
-    assert (len(there.received), there.connections) == (12, 12)
+    assert (await out.send(elsewhere.url.replace("127.0.0.1", "localhost"), slow=True)).result is Result.TAKEN
+    assert (len(there.received), there.connections) == (SLOW_PER_HOST, SLOW_PER_HOST)
     free.set()
-    assert {outcome.result for outcome in await asyncio.gather(*sends, *probes)} == {Result.TAKEN}
-    assert most == 12
+    assert {outcome.result for outcome in await asyncio.gather(*sends)} == {Result.TAKEN}
+    assert most == SLOW_PER_HOST
+
+
+async def test_only_so_many_connections_are_kept_open(out: Out, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "KEPT", 2)
+    three = [await out.receiver() for _ in range(3)]
+    for there in three * 2:
+        assert (await out.send(there.url)).result is Result.TAKEN
+    assert [there.connections for there in three] == [1, 1, 2]

@@ -1,8 +1,11 @@
 """Credentials: each engine of each session its own, all of a change or none."""
 
+import asyncio
 import sqlite3
 from importlib.resources import files
 from pathlib import Path
+
+import pytest
 
 from core.sessions.conftest import Core, open_core
 from core.sessions.engines import Script
@@ -22,6 +25,32 @@ async def test_blobs_of_the_same_name_do_not_meet(tmp_path: Path) -> None:
     assert [await vault.get("key") for vault in vaults] == [None, b"\1", b"\2", b"\3"]
     await forget_vaults(database, 1)
     assert [await vault.get("key") for vault in vaults] == [None, None, b"\2", b"\3"]
+    database.close()
+
+
+async def test_a_change_whose_second_blob_fails_leaves_neither(tmp_path: Path) -> None:
+    database = Database(tmp_path / "db")
+    vault = DatabaseVault(database, 1, "a")
+    await vault.put({"kept": b"old", "other": b"old"})
+
+    def refuse_the_second(connection: sqlite3.Connection) -> None:
+        connection.execute(
+            "CREATE TRIGGER broken BEFORE INSERT ON vault WHEN new.name = 'second' "
+            "BEGIN SELECT RAISE(ABORT, 'the second fails'); END"
+        )
+
+    await database.write(refuse_the_second)
+    with pytest.raises(sqlite3.IntegrityError, match="the second fails"):
+        await vault.put({"first": b"new", "kept": b"new", "other": None, "second": b"new"})
+    beside = asyncio.gather(
+        vault.put({"in time": b"1"}),
+        vault.put({"first": b"new", "second": b"new"}),
+        vault.put({"in time too": b"2"}),
+        return_exceptions=True,
+    )
+    assert [type(each) for each in await beside] == [type(None), sqlite3.IntegrityError, type(None)]
+    stored = database.reader.execute("SELECT name, value FROM vault ORDER BY name").fetchall()
+    assert stored == [("in time", b"1"), ("in time too", b"2"), ("kept", b"old"), ("other", b"old")]
     database.close()
 
 

@@ -108,6 +108,23 @@ class Changes(OnStage):
         assert before.state is PictureState.PRESENT
         assert (await live.picture(lid)).state is PictureState.NONE
 
+    @needs(Capability.CONTACTS_PICTURE)
+    async def test_a_new_picture_takes_the_place_of_the_old_one(self, linked: Stage, cast: Cast) -> None:
+        """Another picture has another address; asked for again, it is that one.
+
+        If this fails: feed PICTURE when the server announces another one, and None if it does not say which.
+        """
+        lid, live = lid_of(cast.friend), linked.session.live
+        before, told = await live.picture(lid), len(linked.record.facts)
+        linked.simulation.live.change_picture(lid, "another")
+        await linked.until(
+            lambda: any(isinstance(f, FieldFact) and f.field is Field.PICTURE for f in linked.record.facts[told:]),
+            "the announcement of another picture",
+        )
+        after = await live.picture(lid)
+        assert after.state is PictureState.PRESENT
+        assert after.url != before.url, "the picture that was kept is still given out"
+
     @needs(Feed.GROUPS)
     async def test_who_joins_and_leaves_a_group_is_seen(self, linked: Stage, cast: Cast) -> None:
         """Joining, promotion and leaving arrive without a refresh.

@@ -94,6 +94,24 @@ class Discipline(OnStage):
         ]
         assert early == [], "reported complete too early"
 
+    @needs(Feed.CONTACTS)
+    async def test_a_change_that_was_not_taken_is_told_again(self, linked: Stage) -> None:
+        """A server that ends while a change is handed over is told of it when it runs again.
+
+        If this fails: note how far the account was told (a cursor, an acknowledgement) after `context.facts` has
+        returned, and never before.
+        """
+        phone, record = phone_of(linked.simulation.cast.friend), linked.record
+        record.gate.clear()
+        linked.simulation.service.phone_edits_contact(phone, "Half", "Told")
+        await linked.until(lambda: record.under_way > 0, "the change to be handed over")
+        await linked.close()
+        record.gate.set()
+        await linked.open()
+        await linked.until(
+            lambda: linked.contact(phone)["name"] == "Half Told", "the change that was not taken before the end"
+        )
+
     @world_of(CROWD)
     @needs(Feed.CONTACTS)
     async def test_a_slow_directory_loses_nothing(self, stage: Stage) -> None:
