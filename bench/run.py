@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from bench import busy, crowd, dumps, flatness, generator, ingest, rates, start
+from bench import busy, crowd, dumps, flatness, generator, ingest, rates, start, steps
 from bench.generator import Generator
 from bench.machine import Meanwhile
 from bench.served import Served, serving, serving_people
@@ -28,6 +28,7 @@ class Part(StrEnum):
     BUSY = "busy"
     FLATNESS = "flatness"
     CROWD = "crowd"
+    STEPS = "steps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,8 @@ class Run:
             if self._begins(Part.FLATNESS):
                 ratios[people] = flatness.of_server(load, served, seconds / 2, random)
             dumps.retire(served)
+        if self._begins(Part.STEPS):
+            rows += steps.measure(self.folder, served.data_dir)
         with ExitStack() as stack:
             if self.wanted.parts & {Part.DUMPS, Part.BUSY}:
                 served = stack.enter_context(serving(served.data_dir))

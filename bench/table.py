@@ -15,6 +15,7 @@ class Unit(StrEnum):
     PERSONS = "persons/s"
     SECONDS = "s"
     MILLISECONDS = "ms"
+    MICROSECONDS = "us"
     MB = "MB"
     FLOORS = "F"
 
