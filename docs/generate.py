@@ -90,7 +90,7 @@ def contract() -> str:
         if heading in ("Engine", "Facts", "Hooks"):
             lines += [*module_text(module).splitlines(), ""]
         if heading == "Claims":
-            lines += ["### `Capability`", "", "What can be claimed, and what makes it true.", "", *_capabilities()]
+            lines += ["### `Capability`", "", "What can be claimed, and what bears it out.", "", *_capabilities()]
         for name in names:
             lines += section(module, name)
     lines += ["## Errors", "", "`from lidbook.errors import …`", "", *module_text("errors").splitlines(), ""]
@@ -112,9 +112,9 @@ def capabilities() -> str:
             "[features.md](../features.md) say what each engine makes of it.",
             "",
             "Served by the *directory*: the answer comes from the core's own store, and an engine supports it by",
-            "feeding facts of the kinds named. Served by the *engine*: the call reaches the engine, which overrides the",
-            "methods named. Where an engine has neither, the answer is 501 with the error code `not_supported` and the",
-            "note of its claim (for the screenshot WAHA's 422).",
+            "feeding facts of these kinds. Served by the *engine*: the call reaches it, and it has these methods.",
+            "Where an engine has neither, the answer is 501 with the error code `not_supported` and the",
+            "note of its claim (for the screenshot WAHA's 422, `invalid_state`).",
             "",
             *_capabilities(),
             "## Levels",
@@ -201,7 +201,8 @@ def _call(node: ast.ClassDef) -> str:
 
 def _words(name: str) -> str:
     """`TakesTheTimeOfArrival` as words."""
-    return " ".join(re.findall(r"[A-Z][a-z]*", name)).lower().replace(" lid", " LID")
+    words = " ".join(re.findall(r"[A-Z][a-z]*", name)).lower().replace(" lid", " LID")
+    return re.sub(r"\b(library|history)s\b", r"\1's", words)
 
 
 def _anchor(heading: str) -> str:
