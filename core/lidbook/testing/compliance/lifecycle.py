@@ -34,12 +34,10 @@ class Lifecycle(OnStage):
         If this fails: report WORKING when the server has taken the login, and not when connecting begins.
         """
         back = stage.simulation.make(Kind.DISCONNECT)
-        await stage.begin()
+        session = await stage.begin()
+        away = (SessionStatus.STARTING, StatusReason.NETWORK)
         await stage.until(
-            lambda: (
-                bool(stage.records)
-                and ((SessionStatus.STARTING, StatusReason.NETWORK) in stage.record.statuses or stage.record.early > 0)
-            ),
+            lambda: bool(stage.records) and ((session.status, session.reason) == away or stage.record.early > 0),
             "a report that the network is away: STARTING with the reason `network`",
         )
         back()
