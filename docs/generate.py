@@ -26,8 +26,9 @@ _LINK: Final = ("LinkFact", "Role", "Participant", "GroupFact", "ParticipantFact
 PARTS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "Engine": (
         "engine",
-        ("API_VERSION", "Engine", "EngineSession", "EngineSettings", "RuntimeStatus", "Runtime", "provides"),
+        ("API_VERSION", "Engine", "EngineSession", "EngineSettings", "provides"),
     ),
+    "What it needs on the machine": ("runtime", ("RuntimeStatus", "Runtime")),
     "What the core gives a session": (
         "engine",
         ("SessionContext", "ClientConfig", "Proxy", "Network", "Vault", "Log"),

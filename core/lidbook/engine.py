@@ -17,10 +17,11 @@ from pydantic import BaseModel, ConfigDict
 from lidbook.background import Background
 from lidbook.capabilities import FEEDS_NEEDED, Capability, Claim, Feed
 from lidbook.claims import Provision, held_against
-from lidbook.errors import NotSupported
+from lidbook.errors import LidbookError, NotSupported
 from lidbook.facts import Facts, Picture
 from lidbook.identifiers import Lid, PhoneNumber, UserId
 from lidbook.passkey import PasskeyAssertion, PasskeyChallenge
+from lidbook.runtime import Runtime
 from lidbook.sessions.reasons import reason_of, said_by
 from lidbook.values import (
     AboutAnswer,
@@ -50,35 +51,15 @@ def provides(capability: Capability) -> Callable[[_Method], _Method]:
 
 
 class EngineSettings(BaseModel):
-    """Base of an engine's own settings, `config.settings` of a session. Unknown keys are refused with a 400."""
+    """Base of an engine's own settings, `config.settings` of a session. Unknown keys are refused with a 400; a string
+    below a field describes it to users."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     local_files: ClassVar[frozenset[str]] = frozenset()
     """Names of settings that name a file of the server's machine: a session key may not change them."""
     costly: ClassVar[frozenset[str]] = frozenset()
     """Names of settings that decide how much of the server's machine a session takes: nor these."""
-
-
-@dataclass(frozen=True, slots=True)
-class RuntimeStatus:
-    """Whether what an engine needs is on this machine; if not, why, and the command that mends it."""
-
-    ready: bool
-    reason: str | None = None
-    remedy: str | None = None
-
-
-class Runtime:
-    """What an engine needs on the machine beyond Python packages. The base needs nothing."""
-
-    def check(self) -> RuntimeStatus:
-        """Look, without changing anything and without a network, in well under a second."""
-        return RuntimeStatus(ready=True)
-
-    async def install(self, progress: Callable[[str], None]) -> None:
-        """Install what is missing; `progress` takes one line at a time. Raises `EngineUnavailable`."""
-        progress("nothing to install")
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +188,8 @@ class EngineSession:
         self._background = Background(self._failed)
 
     def begin(self, work: Coroutine[object, object, None]) -> None:
-        """Do this beside the calls, until `stop`. What it raises ends the session, and is tried again if that helps."""
+        """Do this beside the calls, until `stop`. What it raises ends the session: `LoggedOut` and `EngineUnavailable`
+        until somebody starts it, anything else until the next attempt."""
         self._background.begin(work)
 
     async def start(self) -> None:
@@ -300,7 +282,8 @@ class EngineSession:
         raise self._refusal(Capability.GROUPS_REFRESH)
 
     def _failed(self, error: Exception) -> None:
-        self.context.log.error("the engine session failed", error=said_by(error), exc_info=error)
+        unforeseen = None if isinstance(error, LidbookError) else error
+        self.context.log.error("the engine session failed", error=said_by(error), exc_info=unforeseen)
         self.context.status(SessionStatus.FAILED, reason_of(error))
 
     def _refusal(self, capability: Capability) -> NotSupported:

@@ -63,7 +63,7 @@ class Field(StrEnum):
     ABOUT = "about"
     """str: the about text, `""` when the person has none; None when they hide it."""
     PICTURE = "picture"
-    """Picture: what is known of the profile picture."""
+    """Picture: what is known of the profile picture; None when it changed, and has to be asked for again."""
     REGISTERED = "registered"
     """bool: whether the server knows this number."""
     BUSINESS = "business"
@@ -184,7 +184,10 @@ class ParticipantFact:
 
 @dataclass(frozen=True, slots=True)
 class GroupListFact:
-    """*All* groups the account is in, as of `observed_at`: any group last seen before that and not named is left."""
+    """*All* groups the account is in, as of `observed_at`: any group last seen before that and not named is left.
+
+    So tell this list alone when the account leaves a group: a `ParticipantFact` of the same moment shows the group.
+    """
 
     groups: frozenset[GroupId]
     source: Source

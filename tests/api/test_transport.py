@@ -120,8 +120,9 @@ def says(answer: tuple[int, bytes]) -> tuple[int, str]:
         (CHUNKED + b"1;a=", b"x" * 50_000, (400, "There are more than 64 KiB around the body")),
         (CHUNKED + b"0\r\n", b"ab: c\r\n" * 10_000, (400, "There are more than 64 KiB around the body")),
         (b"", b"\x16\x03\x01 no HTTP", (400, "This is no HTTP request")),
+        (b"GET http://[ HTTP/1.1\r\n\r\n", b"x", (400, "This is no HTTP request")),
     ],
-    ids=["headers", "value", "name", "url", "extension", "trailers", "no http"],
+    ids=["headers", "value", "name", "url", "extension", "trailers", "no http", "no url"],
 )
 async def test_what_has_no_end_is_refused_in_words_and_hung_up_on(
     shared: Served, begin: bytes, piece: bytes, refused: tuple[int, str]

@@ -15,13 +15,12 @@ from lidbook.engine import (
     Engine,
     EngineSession,
     EngineSettings,
-    Runtime,
-    RuntimeStatus,
     SessionContext,
 )
 from lidbook.errors import NotSupported
 from lidbook.identifiers import Lid, PhoneNumber
 from lidbook.passkey import PasskeyAssertion
+from lidbook.runtime import Runtime, RuntimeStatus
 from lidbook.values import Person, Registration
 
 PHONE = PhoneNumber("491712345678")

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from lidbook.engine import Engine, RuntimeStatus
+from lidbook.engine import Engine
 from lidbook.hooks import Hooks
 from lidbook.registry import EngineRegistry
+from lidbook.runtime import RuntimeStatus
 from lidbook_api.diagnosis.data import StoredSession
 from lidbook_api.diagnosis.finding import Finding, Level
 

@@ -6,7 +6,7 @@ in small pieces and counted between them, so that a request that is whole at onc
 
 import asyncio
 import logging
-from enum import IntEnum
+from collections.abc import Mapping
 from typing import Any, Final
 
 import httptools
@@ -31,8 +31,10 @@ from lidbook_api.transport.refusals import (
     Refused,
 )
 
+Scope = Mapping[str, object]
+
 _PIECE: Final = 1024
-"""Bytes that are parsed between two looks. Half of a head is held, so it is also how many tiny requests are."""
+"""Bytes that are parsed between two looks, and with that how many tiny requests may queue at once."""
 _LONG_URL: Final = 16 * 1024
 _LINGER: Final = 1.0
 """Seconds for a client to read why it is refused: closed while it sends, it would not see that."""
@@ -42,14 +44,6 @@ _MAX_IGNORED: Final = 1024 * 1024
 _SILENT: Final = logging.getLogger("lidbook_api.transport.silent")
 """For requests that are cut off: that they did not end by themselves is nobody's fault and no news."""
 _SILENT.disabled = True
-
-
-class _Part(IntEnum):
-    """Where in a request the parser is."""
-
-    NONE = 0
-    HEAD = 1
-    BODY = 2
 
 
 class _Flow(FlowControl):
@@ -80,9 +74,12 @@ class HttpProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._door = door
-        self._part = _Part.NONE
+        self._waiting = door.waiting
+        self._whole: Scope | None = None
+        """The scope of the last request that arrived to its end; a scope gets its method when its head is whole."""
+        self._counted: Scope | RequestResponseCycle | None = None
         self._size = 0
-        """Bytes since the head began, or since the last byte of the body."""
+        """Bytes of what is counted: a head, or what came since the last byte of the body."""
         self._last_progress = 0.0
         """When something of a body arrived."""
         self._last_unread = 0
@@ -116,8 +113,8 @@ class HttpProtocol(HttpToolsProtocol):
         """Take what the client sent."""
         if len(data) > _PIECE or self._held or self._is_deaf:
             self._take_in_pieces(data)
-        else:
-            self._take(data)
+            return
+        self._take(data)
 
     def pause_writing(self) -> None:
         """The client reads more slowly than it is answered."""
@@ -170,13 +167,17 @@ class HttpProtocol(HttpToolsProtocol):
             cause = error.__context__
             self._refuse(cause.refusal if isinstance(cause, Refused) else NOT_HTTP)
             return
-        if self._part is _Part.NONE:
-            if self._under_way() is not None and not self.flow.write_paused:
-                self._door.leaves(self)
+        scope: Scope = self.scope
+        if self._whole is scope:
+            if self._running is not None and not self.cycle.response_complete and not self.flow.write_paused:
+                self._waiting.pop(self, None)
             return
-        begins = self._size == 0
-        self._size += len(piece)
-        if self._part is _Part.BODY:
+        in_body = "method" in scope
+        counted = self.cycle if in_body else scope
+        begins = counted is not self._counted
+        self._counted = counted
+        self._size = len(piece) if begins else self._size + len(piece)
+        if in_body:
             self._last_progress = self.loop.time()
             if self._size > MAX_HEAD:
                 self._refuse(TOO_MUCH_AROUND)
@@ -187,15 +188,10 @@ class HttpProtocol(HttpToolsProtocol):
 
     # the parser's calls
 
-    def on_message_begin(self) -> None:
-        """A request begins."""
-        super().on_message_begin()
-        self._part = _Part.HEAD
-        self._size = 0
-
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header. A trailer is dropped: the app has had the headers, and decided by them."""
-        if self._part is not _Part.HEAD:
+        scope: Scope = self.scope
+        if "method" in scope:
             return
         if len(self.headers) >= MAX_HEADERS:
             raise Refused(TOO_MANY_HEADERS)
@@ -204,12 +200,6 @@ class HttpProtocol(HttpToolsProtocol):
             self.expect_100_continue = True
         self.headers.append((name, value))
 
-    def on_headers_complete(self) -> None:
-        """Start to answer, or queue."""
-        super().on_headers_complete()
-        self._part = _Part.BODY
-        self._size = 0
-
     def on_body(self, body: bytes) -> None:
         """Keep a part of the body."""
         self._size = 0
@@ -217,7 +207,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is whole."""
-        self._part = _Part.NONE
+        self._whole = self.scope
         super().on_message_complete()
 
     # the requests
@@ -247,6 +237,16 @@ class HttpProtocol(HttpToolsProtocol):
         """The request that is being answered."""
         running = self._running
         return None if running is None or running.response_complete or running.disconnected else running
+
+    def _is_within(self, *, body: bool) -> bool:
+        """Whether a request has begun, and is not whole, within its head or its body."""
+        scope: Scope = self.scope
+        return self._whole is not scope and body is ("method" in scope)
+
+    def _is_taken(self) -> bool:
+        """Whether the request that has begun is the app's already."""
+        taken: Scope = self.cycle.scope
+        return taken is self.scope
 
     def _upgrade(self) -> None:
         """Become a websocket. Any other upgrade is answered as what it is without one; what follows it may be its body,
@@ -280,9 +280,9 @@ class HttpProtocol(HttpToolsProtocol):
             elif seconds >= patience.body:
                 self.transport.abort()
             self._last_unread = unread
-        elif self._part is _Part.HEAD:
+        elif self._is_within(body=False):
             self._say(TOO_SLOW)
-        elif self._part is _Part.NONE or stalled >= patience.body:
+        elif not self._is_within(body=True) or stalled >= patience.body:
             self.transport.close()
         return True
 
@@ -318,7 +318,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _refuse(self, refusal: Refusal) -> None:
         """Hang up, after the answers that are due before."""
         running = self._under_way()
-        if running is None and self._part is _Part.BODY:  # of a request that was answered
+        if running is None and self._running is not None and self._is_within(body=True) and self._is_taken():
             self.transport.close()
         elif running is None:
             self._say(refusal)

@@ -41,21 +41,21 @@ class Door:
     def __init__(self, most: int = MOST, patience: Patience | None = None) -> None:
         self.most: Final = most
         self.patience: Final = patience or Patience()
-        self._waiting: OrderedDict[Visitor, float] = OrderedDict()
-        """Since when, the longest first."""
+        self.waiting: Final[OrderedDict[Visitor, float]] = OrderedDict()
+        """Since when, the longest first; whoever has a whole request takes itself out."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._looking: asyncio.TimerHandle | None = None
 
     def count(self) -> int:
         """How many are waited for."""
-        return len(self._waiting)
+        return len(self.waiting)
 
     def enter(self, visitor: Visitor, inside: int) -> None:
         """Let a new connection in, which makes them `inside`. When those are too many, the one that has kept the server
         waiting longest goes; where nobody does, the new one."""
         if inside > self.most:
-            goes = next(iter(self._waiting), visitor)
-            self._waiting.pop(goes, None)
+            goes = next(iter(self.waiting), visitor)
+            self.waiting.pop(goes, None)
             goes.give_way()
             if goes is visitor:
                 return
@@ -65,21 +65,21 @@ class Door:
         """It is waited for, from now on."""
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
-        self._waiting[visitor] = self._loop.time()
-        self._waiting.move_to_end(visitor)
+        self.waiting[visitor] = self._loop.time()
+        self.waiting.move_to_end(visitor)
         if self._looking is None:
             self._looking = self._loop.call_later(self.patience.look_every, self._look)
 
     def leaves(self, visitor: Visitor) -> None:
         """It is not waited for any more: there is a whole request, or no connection."""
-        self._waiting.pop(visitor, None)
+        self.waiting.pop(visitor, None)
 
     def _look(self) -> None:
         self._looking = None
-        if self._loop is None or not self._waiting:
+        if self._loop is None or not self.waiting:
             return
         now = self._loop.time()
-        late = list(takewhile(lambda entry: now - entry[1] >= self.patience.head, self._waiting.items()))
+        late = list(takewhile(lambda entry: now - entry[1] >= self.patience.head, self.waiting.items()))
         for visitor, since in late:
             if not visitor.has_waited(now - since):
                 self.leaves(visitor)

@@ -17,7 +17,11 @@ def no_settings(_account: PhoneNumber) -> Mapping[str, JsonValue]:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """An engine, ready to be put on a simulation."""
+    """An engine, ready to be put on a simulation.
+
+    The fixture that returns it may be async: it runs on the event loop of its test, where a server for the engine's
+    wire can run as well.
+    """
 
     engine: type[Engine]
     settings: Callable[[PhoneNumber], Mapping[str, JsonValue]] = no_settings
@@ -33,5 +37,7 @@ class Opening:
     """The owner of this number scans this QR code; None for an engine that pairs by itself."""
     enter_code: Callable[[PhoneNumber, str], Awaitable[None]] | None = None
     """The owner of this number types this pairing code into the phone."""
+    is_linked: Callable[[PhoneNumber], bool] | None = None
+    """Whether the server still knows a device of this number's account; for engines that log out."""
     patience: float = 20.0
     """Seconds after which the kit gives up on something that the engine should have done."""

@@ -60,9 +60,11 @@ class Simulation:
     def make(self, kind: Kind, capability: Capability | None = None, *, times: int = 1) -> Callable[[], None]:
         """Let something happen to the account, for one live call or for all; the answer ends it."""
         capabilities = frozenset() if capability is None else frozenset({capability})
-        self.conditions.set(Condition(kind, capabilities, retry_after=RETRY_AFTER, times=times))
+        self.conditions.set(Condition(kind, capabilities, retry_after=RETRY_AFTER, milliseconds=SLOW, times=times))
         return lambda: self.conditions.clear(kind)
 
 
 RETRY_AFTER: Final = 7.0
 """Seconds that the server asks for when it limits."""
+SLOW: Final = 50
+"""Milliseconds that every answer takes longer when the server is slow."""

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import orjson
 import pytest
+import structlog
+from structlog.dev import plain_traceback
 
 from lidbook.app import CoreSettings, Lidbook
 from lidbook.capabilities import Feed
@@ -77,6 +79,10 @@ class Stage:
 
     async def open(self) -> None:
         """Open the core; after `close`, another one on the same data dir, as when a server is started again."""
+        if not structlog.is_configured():  # its own way to show a traceback takes longer than the tests
+            structlog.configure(
+                [structlog.stdlib.add_log_level, structlog.dev.ConsoleRenderer(exception_formatter=plain_traceback)]
+            )
         hooks = Hooks()
         hooks.register(_Listener(self._pulse), "stage")
         network = self.opening.network
@@ -156,6 +162,12 @@ class Stage:
                     await changed.wait()
         last = "" if expected is True else f"; at last there was {found!r}"
         pytest.fail(f"waited {self.opening.patience:g} s for {what}{last}; {self._standing(name)}")
+
+    async def scan_now(self) -> None:
+        """The owner scans what is shown now, and whatever is shown from here on."""
+        self.scans = True
+        if self.session.qr is not None and self.opening.scan is not None:
+            await self.opening.scan(self.simulation.phone, self.session.qr)
 
     async def finished(self, work: "asyncio.Task[Any]", what: str) -> None:
         """Wait until something that was begun is over, well or not; fail, saying `what`, when it never is."""

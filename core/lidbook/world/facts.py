@@ -17,6 +17,7 @@ from lidbook.facts import (
     GroupListFact,
     LinkFact,
     ParticipantFact,
+    Role,
     Source,
 )
 from lidbook.identifiers import Lid, PhoneNumber, UserId
@@ -201,6 +202,9 @@ def _role_facts(service: WorldService, change: RoleChanged) -> Iterator[Fact]:
     person = service.live.state.people.get(change.lid)
     mine = change.lid == service.lid
     if group is None or person is None or not (mine or change.group in service.state.groups):
+        return
+    if mine and change.role is Role.LEFT:
+        yield group_list_fact(service, Source.NOTIFICATION, change.at)  # a group that is named anywhere else is seen
         return
     participant = service.participant(group, person, change.role)
     yield ParticipantFact(change.group, participant, Source.NOTIFICATION, change.at)

@@ -247,6 +247,7 @@ def test_what_strangers_brought_and_is_broken(data_dir: Path, diagnose: Diagnose
 ENGINE = """
 from lidbook.capabilities import Capability, absent
 from lidbook.engine import *
+from lidbook.runtime import Runtime, RuntimeStatus
 class S(EngineSession): ...
 class R(Runtime):
     def check(self):

@@ -11,10 +11,11 @@ import pytest
 from core.sessions.conftest import Core, open_core
 from core.sessions.engines import ME, OTHER, Script, ScriptedSession
 from lidbook.capabilities import Capability
-from lidbook.engine import Engine, Runtime, RuntimeStatus
+from lidbook.engine import Engine
 from lidbook.errors import EngineDisconnected, EngineError, RateLimited, SessionExists, SessionNotFound
 from lidbook.facts import BlocklistFact, Field, FieldFact, Source
 from lidbook.identifiers import Lid, PhoneNumber
+from lidbook.runtime import Runtime, RuntimeStatus
 from lidbook.session_config import SessionConfig
 from lidbook.sessions.budget import Budget
 from lidbook.values import LidState, SessionStatus, StatusReason

@@ -586,3 +586,37 @@ class OneForAll(SandboxEngine):
 
 class TestSharesStateBetweenAccounts(EngineCompliance):
     engine = OneForAll
+
+
+class StaysInGroups(Told):
+    def say(self, fact: Fact) -> Sequence[Fact]:
+        return [] if isinstance(fact, GroupListFact) and fact.source is Source.NOTIFICATION else [fact]
+
+
+class TestStaysInGroupsThatTheAccountLeft(EngineCompliance):
+    engine = liar(context=StaysInGroups)
+
+
+class DeafToAbout(Told):
+    def say(self, fact: Fact) -> Sequence[Fact]:
+        return [] if isinstance(fact, FieldFact) and fact.field is Field.ABOUT else [fact]
+
+
+class TestDoesNotHearOfAboutTexts(EngineCompliance):
+    engine = liar(context=DeafToAbout)
+
+
+class AnswersAnyway(SandboxSession):
+    async def check(self, phones: Sequence[PhoneNumber]) -> Sequence[Registration]:
+        if self._task is None:
+            return [Registration(phone, None) for phone in phones]
+        return await super().check(phones)
+
+
+class TestAnswersAfterItWasStopped(EngineCompliance):
+    engine = liar(AnswersAnyway)
+
+
+class TestTakesSlowForSilent(EngineCompliance):
+    engine = liar()
+    query_timeout = 0.01

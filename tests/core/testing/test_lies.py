@@ -75,6 +75,12 @@ CAUGHT: Final = {
     "KeepsCredentialsAfterALogout": Caught("test_logging_out_forgets_the_link", "a new QR code"),
     "LeavesTasksBehind": Caught("test_stopping_frees_everything", "tasks that still run"),
     "ConnectsWithinStart": Caught("test_start_returns_although_the_server_is_silent", "while the server is silent"),
+    "StaysInGroupsThatTheAccountLeft": Caught(
+        "test_a_group_that_the_account_leaves_is_gone", "the group that the account left to be gone"
+    ),
+    "DoesNotHearOfAboutTexts": Caught("test_a_changed_about_text_is_not_the_old_one", "the new about text"),
+    "AnswersAfterItWasStopped": Caught("test_a_call_after_stop_is_refused", "look whether there is a connection"),
+    "TakesSlowForSilent": Caught("test_slow_is_not_silent[contacts.check]", "EngineTimeout"),
     "SharesStateBetweenAccounts": Caught("test_two_accounts_do_not_mix", "nothing in the engine"),
 }
 """Each lie, by the class in `liars.py` that tells it."""

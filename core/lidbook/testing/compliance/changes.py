@@ -145,6 +145,57 @@ class Changes(OnStage):
         live.leave_group(group.id, lid)
         await linked.eventually(role, None, "the departure")
 
+    @needs(Feed.GROUPS)
+    async def test_a_group_that_the_account_leaves_is_gone(self, linked: Stage, cast: Cast) -> None:
+        """Left, the group is not listed any more; joined again, it is, with everybody in it.
+
+        If this fails: tell a `GroupListFact` when the account itself leaves a group, and nothing else of that group;
+        when it joins one, the `GroupFact` and then the list.
+        """
+        live, service, group = linked.simulation.live, linked.simulation.service, cast.group
+
+        async def size() -> int | None:
+            return next((each["size"] for each in await linked.groups() if each["id"] == str(group.id)), None)
+
+        before = await size()
+        live.leave_group(group.id, service.lid)
+        await linked.eventually(size, None, "the group that the account left to be gone")
+        live.join_group(group.id, service.lid)
+        await linked.eventually(size, before, "the group that the account joined again, with all its members")
+
+    @needs(Capability.CONTACTS_ABOUT)
+    async def test_a_changed_about_text_is_not_the_old_one(self, linked: Stage, cast: Cast) -> None:
+        """When the server says that an about text changed, the one that was kept is not given out any more.
+
+        If this fails: feed ABOUT with `Source.NOTIFICATION` when the server announces a change.
+        """
+        lid, live = lid_of(cast.friend), linked.session.live
+        assert await live.about(lid) == cast.friend.about
+        linked.simulation.live.change_about(lid, "Brand new")
+
+        async def about() -> str | None:
+            return await live.about(lid)
+
+        await linked.eventually(about, "Brand new", "the new about text")
+
+    @needs(Feed.LIDS, Feed.PUSHNAMES, Feed.CONTACTS)
+    async def test_a_number_that_somebody_else_takes_over_is_theirs(
+        self, linked: Stage, cast: Cast, tmp_path: Path
+    ) -> None:
+        """The number stands for the newcomer's LID; whoever had it is left with the LID alone.
+
+        If this fails: feed a `LinkFact` for the new pair as soon as the server announces it.
+        """
+        service = linked.simulation.service
+        linked.simulation.live.reassign_number(phone_of(cast.friend), pushname="Newcomer")
+        expected = await reference_bodies(service, self.engine.feeds, tmp_path / "reference")
+
+        async def differences() -> list[str]:
+            return (await bodies_of(linked.session.directory)).differences(expected)
+
+        none: list[str] = []
+        await linked.eventually(differences, none, "all bodies to be those of the reference")
+
     async def test_after_an_eventful_day_every_body_is_still_the_same(
         self, linked: Stage, cast: Cast, tmp_path: Path
     ) -> None:

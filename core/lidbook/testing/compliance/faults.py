@@ -79,6 +79,15 @@ class Faults(OnStage):
         error = await call
         assert isinstance(error, LoggedOut | EngineDisconnected | EngineTimeout), _said(faulty, error)
 
+    async def test_slow_is_not_silent(self, linked: Stage, faulty: Capability) -> None:
+        """A server that takes its time, but less than the engine's limit, is answered for.
+
+        If this fails: the limit is for the server's silence, and not for its answer to be quick.
+        """
+        linked.simulation.make(Kind.SLOW, faulty)
+        outcome = await _outcome(linked, CALLS[faulty](linked.engine_session, linked.simulation), faulty)
+        assert not isinstance(outcome, BaseException), _said(faulty, outcome)
+
     async def test_afterwards_it_answers_again(self, linked: Stage, faulty: Capability) -> None:
         """A fault leaves nothing behind: the same call is answered when the fault is over.
 

@@ -5,6 +5,7 @@ import re
 from typing import Final
 
 from lidbook.capabilities import Capability, Feed
+from lidbook.errors import LidbookError
 from lidbook.testing.cast import Cast, phone_of
 from lidbook.testing.compliance.base import OnStage
 from lidbook.testing.needs import needs
@@ -158,6 +159,18 @@ class Lifecycle(OnStage):
         await asyncio.sleep(0)
         assert (len(linked.record.facts), len(linked.record.statuses)) == (facts, statuses), "it still reports"
 
+    @needs(Capability.CONTACTS_CHECK)
+    async def test_a_call_after_stop_is_refused(self, linked: Stage, cast: Cast) -> None:
+        """A session that was stopped answers nothing: a call that comes too late is an error, at once.
+
+        If this fails: look whether there is a connection before asking; `EngineDisconnected` says that there is none.
+        """
+        engine_session = linked.engine_session
+        await linked.lidbook.sessions.stop("main")
+        late = asyncio.ensure_future(engine_session.check([phone_of(cast.friend)]))
+        await linked.finished(late, "a call after `stop` to end")
+        assert isinstance(late.exception(), LidbookError), f"it ended with {late!r}"
+
     async def test_a_device_that_was_removed_is_logged_out(self, linked: Stage) -> None:
         """Removed on the phone: FAILED with `logged_out`, and it does not come back by itself.
 
@@ -185,9 +198,12 @@ class Lifecycle(OnStage):
 
         If this fails: tell the server before the connection is closed, and delete the credentials afterwards.
         """
-        codes = len(linked.record.codes)
+        codes, is_linked = len(linked.record.codes), linked.opening.is_linked
+        linked.scans = False
         await linked.lidbook.sessions.logout("main")
         await linked.until(lambda: len(linked.record.codes) > codes, "a new QR code")
+        assert is_linked is None or not is_linked(linked.simulation.phone), "the server was not told"
+        await linked.scan_now()
         await linked.working()
 
     @needs(Capability.SESSION_QR)
