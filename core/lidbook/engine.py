@@ -21,8 +21,8 @@ from lidbook.errors import LidbookError, NotSupported
 from lidbook.facts import Facts, Picture
 from lidbook.identifiers import Lid, PhoneNumber, UserId
 from lidbook.passkey import PasskeyAssertion, PasskeyChallenge
+from lidbook.reasons import reason_of, said_by
 from lidbook.runtime import Runtime
-from lidbook.sessions.reasons import reason_of, said_by
 from lidbook.values import (
     AboutAnswer,
     Account,

@@ -12,6 +12,7 @@ from typing import Final
 
 import pytest
 
+import lidbook
 import lidbook_api
 from lidbook import hookspecs
 from lidbook.capabilities import Capability
@@ -50,9 +51,11 @@ def family(error: type[LidbookError]) -> Iterator[type[LidbookError]]:
 
 def codes() -> set[tuple[str, int]]:
     """Every code that can be in `Lidbook-Error`, with its status: the tree's, and those that the API makes itself."""
-    for module in pkgutil.walk_packages(lidbook_api.__path__, "lidbook_api."):
-        importlib.import_module(module.name)
-    found = {(error.code, error.status) for error in family(LidbookError)}
+    for package in (lidbook, lidbook_api):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
+    ours = [error for error in family(LidbookError) if error.__module__.startswith("lidbook")]
+    found = {(error.code, error.status) for error in ours}
     for file in (ROOT / "api").rglob("*.py"):
         text = file.read_text("utf-8")
         found |= {

@@ -13,6 +13,7 @@ from lidbook.directory.directory import Directory
 from lidbook.engine import Engine, EngineSession, EngineSettings
 from lidbook.errors import LidbookError, NotSupported, SessionNotReady
 from lidbook.hookspecs import Change
+from lidbook.reasons import ADVICE, CANNOT_BE, reason_of, said_by, start_failed
 from lidbook.session_config import SessionConfig
 from lidbook.sessions import rows
 from lidbook.sessions.binding import bind
@@ -24,7 +25,6 @@ from lidbook.sessions.journal import StatusJournal
 from lidbook.sessions.linking import Linking
 from lidbook.sessions.live import LiveCalls
 from lidbook.sessions.patience import is_cancelled
-from lidbook.sessions.reasons import ADVICE, CANNOT_BE, reason_of, said_by, start_failed
 from lidbook.sessions.supervisor import Supervisor
 from lidbook.sessions.surroundings import Surroundings
 from lidbook.sessions.transitions import LINKING, may_report

@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import Final
 
 from lidbook.capabilities import Capability
+from lidbook.clock import now_ms
 from lidbook.identifiers import PhoneNumber, parse_dialable
 from lidbook.testing.cast import Cast
 from lidbook.world.conditions import Condition, ConditionFolder, Conditions, Kind
@@ -56,6 +57,10 @@ class Simulation:
         """A device of the account with this phone number, for engines that are put on it in this process."""
         service = WorldService(self.live, None if account is None else parse_dialable(account))
         return Device(service, self.conditions_of.of(service.account().phone))
+
+    def later(self) -> None:
+        """Let whatever happens next be later than what was answered so far, also where a wire counts in seconds."""
+        self.live.moment(after=now_ms() + 1500)
 
     def make(self, kind: Kind, capability: Capability | None = None, *, times: int = 1) -> Callable[[], None]:
         """Let something happen to the account, for one live call or for all; the answer ends it."""

@@ -99,6 +99,7 @@ class Changes(OnStage):
         """
         lid, live = lid_of(cast.friend), linked.session.live
         before = await live.picture(lid)
+        linked.simulation.later()
         linked.simulation.live.change_picture(lid, None)
         told = linked.record.facts
         await linked.until(
@@ -116,6 +117,7 @@ class Changes(OnStage):
         """
         lid, live = lid_of(cast.friend), linked.session.live
         before, told = await live.picture(lid), len(linked.record.facts)
+        linked.simulation.later()
         linked.simulation.live.change_picture(lid, "another")
         await linked.until(
             lambda: any(isinstance(f, FieldFact) and f.field is Field.PICTURE for f in linked.record.facts[told:]),
@@ -171,6 +173,7 @@ class Changes(OnStage):
         """
         lid, live = lid_of(cast.friend), linked.session.live
         assert await live.about(lid) == cast.friend.about
+        linked.simulation.later()
         linked.simulation.live.change_about(lid, "Brand new")
 
         async def about() -> str | None:
