@@ -19,8 +19,14 @@ class Sort(IntFlag):
     NAME = 2
 
 
-_KEY: Final = {Sort.ID: "''", Sort.NAME: "sort_name"}
+_PLACE: Final = {Sort.ID: "id", Sort.NAME: "sort_name || char(0) || id"}
+_ORDER: Final = {Sort.ID: "id", Sort.NAME: "sort_name, id"}
 _INDEX: Final = {Sort.ID: "person_by_listed_id", Sort.NAME: "person_by_name"}
+
+
+def place_of(key: tuple[str, ...]) -> str:
+    """Where the key of an order stands, as one text in the same order: no name has a NUL in it."""
+    return "\0".join(key)
 
 
 def lay_out(connection: sqlite3.Connection, session: int, sort: Sort) -> None:
@@ -29,8 +35,8 @@ def lay_out(connection: sqlite3.Connection, session: int, sort: Sort) -> None:
     if laid & sort:
         return
     connection.execute(
-        f"INSERT INTO listing (session, sort, key, id, doc) SELECT session, ?, {_KEY[sort]}, id, doc "
-        f"FROM person INDEXED BY {_INDEX[sort]} WHERE session = ? AND listed = 1 ORDER BY {_KEY[sort]}, id",
+        f"INSERT INTO listing (session, sort, place, doc) SELECT session, ?, {_PLACE[sort]}, doc "
+        f"FROM person INDEXED BY {_INDEX[sort]} WHERE session = ? AND listed = 1 ORDER BY {_ORDER[sort]}",
         (int(sort), session),
     )
     connection.execute("UPDATE directory SET listed_by = listed_by | ? WHERE session = ?", (int(sort), session))
@@ -49,27 +55,27 @@ def keep(
     changes: Iterable[tuple[PersonRow | None, PersonRow | None]],
 ) -> None:
     """Follow what became of persons: the row before, and the row now."""
-    gone: list[tuple[int, int, str, str]] = []
-    there: list[tuple[int, int, str, str, bytes]] = []
+    gone: list[tuple[int, int, str]] = []
+    there: list[tuple[int, int, str, bytes]] = []
     for before, after in changes:
         old = dict(_places(before, laid))
         new = dict(_places(after, laid))
-        gone += [(session, sort, *place) for sort, place in old.items() if new.get(sort) != place]
+        gone += [(session, sort, place) for sort, place in old.items() if new.get(sort) != place]
         if after is not None and (before is None or before.doc != after.doc or old != new):
-            there += [(session, sort, *place, after.doc) for sort, place in new.items()]
-    connection.executemany("DELETE FROM listing WHERE session = ? AND sort = ? AND key = ? AND id = ?", sorted(gone))
+            there += [(session, sort, place, after.doc) for sort, place in new.items()]
+    connection.executemany("DELETE FROM listing WHERE session = ? AND sort = ? AND place = ?", sorted(gone))
     connection.executemany(
-        "INSERT INTO listing (session, sort, key, id, doc) VALUES (?, ?, ?, ?, ?) "
-        "ON CONFLICT (session, sort, key, id) DO UPDATE SET doc = excluded.doc",
+        "INSERT INTO listing (session, sort, place, doc) VALUES (?, ?, ?, ?) "
+        "ON CONFLICT (session, sort, place) DO UPDATE SET doc = excluded.doc",
         sorted(there),
     )
 
 
-def _places(row: PersonRow | None, laid: Sort) -> Iterator[tuple[int, tuple[str, str]]]:
+def _places(row: PersonRow | None, laid: Sort) -> Iterator[tuple[int, str]]:
     """Where a person stands in each list; nowhere unless they are a contact."""
     if row is None or not row.listed:
         return
     if Sort.ID in laid:
-        yield int(Sort.ID), ("", row.id)
+        yield int(Sort.ID), row.id
     if Sort.NAME in laid:
-        yield int(Sort.NAME), (row.sort_name, row.id)
+        yield int(Sort.NAME), place_of((row.sort_name, row.id))

@@ -5,12 +5,12 @@ name come last, whichever way the names run.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from lidbook.directory.listing import Sort
+from lidbook.directory.listing import Sort, place_of
 from lidbook.directory.order import BLOCK, OrderIndex
 from lidbook.directory.projection import NAMELESS, PersonRow
 
@@ -38,12 +38,6 @@ class _Shape:
     where: str
     index: str
     value: str = "doc"
-    table: str = "person"
-
-    @property
-    def source(self) -> str:
-        """What stands behind FROM."""
-        return f"{self.table} INDEXED BY {self.index}" if self.index else self.table
 
 
 _SHAPES: Final = {
@@ -65,14 +59,14 @@ _SHAPES: Final = {
 }
 
 
-_LAID_OUT: Final = {
-    Segment.IDS: _Shape(("id",), f"sort = {Sort.ID:d} AND key = ''", "", table="listing"),
-    Segment.NAMED: _Shape(("key", "id"), f"sort = {Sort.NAME:d} AND key < '{NAMELESS}'", "", table="listing"),
-    Segment.NAMELESS: _Shape(("id",), f"sort = {Sort.NAME:d} AND key = '{NAMELESS}'", "", table="listing"),
+_LAID_OUT: Final[Mapping[Segment, tuple[Sort, Key]]] = {
+    Segment.IDS: (Sort.ID, ()),
+    Segment.NAMED: (Sort.NAME, ()),
+    Segment.NAMELESS: (Sort.NAME, (NAMELESS,)),
 }
-"""The same segments where they are laid out."""
+"""Segments that can be laid out: in which list, and what stands before their keys there."""
 
-SORTS: Final = {Segment.IDS: Sort.ID, Segment.NAMED: Sort.NAME, Segment.NAMELESS: Sort.NAME}
+SORTS: Final = {segment: sort for segment, (sort, _) in _LAID_OUT.items()}
 """What has to be laid out for a segment; the others are read from an index that has all that is shown."""
 
 
@@ -184,9 +178,16 @@ def _run(
     if place is None:
         return []
     start, skip = place
-    shape = _LAID_OUT[segment] if order.laid_out else _SHAPES[segment]
+    if order.laid_out:
+        sort, before = _LAID_OUT[segment]
+        rows = connection.execute(
+            "SELECT doc FROM listing WHERE session = ? AND sort = ? AND place >= ? ORDER BY place LIMIT ? OFFSET ?",
+            (session, int(sort), place_of(before + start), count, skip),
+        )
+        return [row[0] for row in rows]
+    shape = _SHAPES[segment]
     rows = connection.execute(
-        f"SELECT {shape.value} FROM {shape.source} WHERE session = ? AND {shape.where} "
+        f"SELECT {shape.value} FROM person INDEXED BY {shape.index} WHERE session = ? AND {shape.where} "
         f"AND {_at_least(shape, '>=')} ORDER BY {', '.join(shape.columns)} LIMIT ? OFFSET ?",
         (session, *start, count, skip),
     )

@@ -67,7 +67,7 @@ def project(
             "displayName": shown,
         }
     )
-    sort_name = shown.casefold().replace(NAMELESS, "\ufffd") if isinstance(shown, str) else NAMELESS
+    sort_name = shown.casefold().replace(NAMELESS, "\ufffd").replace("\0", "") if isinstance(shown, str) else NAMELESS
     return PersonRow(public_id, lid, phone is not None and lid is not None, listed, blocked, sort_name, doc)
 
 
