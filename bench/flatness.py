@@ -33,7 +33,10 @@ def of_server(generator: Generator, served: Served, seconds: float, random: Rand
     """Ratios to the floor, in a server that runs."""
     drawn = served.draw(random)
     asked = [*rates.reads(served, drawn), *rates.pages(served, drawn, random)]
-    loads = [each.load for each in asked if each.load.what in _CHOSEN]
+    chosen = [each for each in asked if each.load.what in _CHOSEN]
+    for each in chosen:
+        each.check(served)  # the first page of a list has it laid out
+    loads = [each.load for each in chosen]
     return {each.what: each.ratio for each in generator.beside_floor(loads, seconds)}
 
 
