@@ -25,10 +25,8 @@ from lidbook.facts import (
     GroupListFact,
     LinkFact,
     ParticipantFact,
-    Source,
 )
 from lidbook.hookspecs import Change, ChangeKind
-from lidbook.identifiers import UserId
 
 CHUNK: Final = 4000
 """Facts worked on at a time: bounds the memory, not the transaction."""
@@ -382,8 +380,3 @@ def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 def _marks(chunk: Sequence[object]) -> str:
     return ",".join("?" * len(chunk))
-
-
-def account_facts(user: UserId, observed_at: int) -> FieldFact:
-    """That an identifier is the account itself."""
-    return FieldFact(user, Field.ME, value=True, source=Source.ACCOUNT, observed_at=observed_at)

@@ -16,7 +16,6 @@ Link = tuple[int, str, int, str]
 """first seen at, by which source, last seen at, by which source"""
 
 RANK: Final = {source.value: source.rank for source in Source}
-_SOURCES: Final = {source.value: source for source in Source}
 _TEXT_THAT_MAY_BE_EMPTY: Final = frozenset({Field.ABOUT})
 
 
@@ -127,8 +126,3 @@ def field_value(entry: Entry) -> FieldValue:
             raise TypeError(f"stored picture {value!r} is not one")
         return Picture(PictureState(state), url, expires_at)
     return value
-
-
-def source_of(entry: Entry) -> Source:
-    """Where the stored field came from."""
-    return _SOURCES[entry[1]]

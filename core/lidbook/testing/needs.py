@@ -1,6 +1,6 @@
 """Which capabilities, feeds and helps of its author a compliance test needs, and which apply to an engine."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
 import pytest
@@ -61,3 +61,7 @@ def refused(engine: type[Engine]) -> list[Capability]:
 def asking(engine: type[Engine]) -> list[Capability]:
     """The live calls of an engine that ask the server on behalf of a linked account."""
     return [c for c in ASKING if engine.claim(c).provided]
+
+
+PARAMETERS: Final[Mapping[str, Callable[[type[Engine]], list[Capability]]]] = {"refused": refused, "faulty": asking}
+"""Argument of a compliance test -> the capabilities that it stands for, one test each; with none there is no test."""

@@ -29,11 +29,11 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
     engine = engine_of(metafunc.cls)
     if engine is None:
         return
-    from lidbook.testing.needs import asking, refused  # noqa: PLC0415 - not in runs without compliance tests
+    from lidbook.testing.needs import PARAMETERS  # noqa: PLC0415 - not in runs without compliance tests
 
-    for name, capabilities in (("refused", refused(engine)), ("faulty", asking(engine))):
-        if name in metafunc.fixturenames:
-            metafunc.parametrize(name, capabilities, ids=[capability.value for capability in capabilities])
+    for name in PARAMETERS.keys() & metafunc.fixturenames:
+        capabilities = PARAMETERS[name](engine)
+        metafunc.parametrize(name, capabilities, ids=[capability.value for capability in capabilities])
 
 
 def choose(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -45,12 +45,10 @@ def choose(config: pytest.Config, items: list[pytest.Item]) -> None:
         if engine is None:
             kept.append(item)
             continue
-        from lidbook.testing.needs import lacks  # noqa: PLC0415 - not in runs without compliance tests
+        from lidbook.testing.needs import PARAMETERS, lacks  # noqa: PLC0415 - not in runs without compliance tests
 
         wanted = tuple(each for mark in item.iter_markers("lidbook_needs") for each in mark.args)
-        empty = "NOTSET" in item.name or any(
-            mark.kwargs.get("reason", "").startswith("got empty parameter") for mark in item.iter_markers("skip")
-        )
+        empty = any(not PARAMETERS[name](engine) for name in PARAMETERS.keys() & set(getattr(item, "fixturenames", ())))
         (left_out if empty or lacks(engine, wanted) else kept).append(item)
         for mark in list(item.iter_markers("xfail")):
             item.add_marker(pytest.mark.xfail(*mark.args, **{**mark.kwargs, "strict": True}), append=False)

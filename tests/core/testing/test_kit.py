@@ -108,6 +108,32 @@ def test_an_engine_is_asked_for_what_it_claims_and_refuses_the_rest(project: Pat
     assert "skipped" not in said
 
 
+def test_an_engine_without_live_calls_has_no_tests_of_them(project: Path) -> None:
+    code, said = pytest_on(
+        project,
+        """
+        from lidbook.capabilities import Capability, planned
+        from lidbook.engine import EngineSession
+
+        class Mute(BrandnewEngine.session):
+            check = EngineSession.check
+
+        class MuteEngine(BrandnewEngine):
+            session = Mute
+            claims = {**BrandnewEngine.claims, Capability.CONTACTS_CHECK: planned("not yet")}
+
+        class TestMute(EngineCompliance):
+            engine = MuteEngine
+        """,
+        "-v",
+        "--co",
+    )
+    assert code == 0, said
+    assert "test_silence_is_a_timeout" not in said
+    assert "NOTSET" not in said
+    assert "test_what_is_not_provided_is_refused[contacts.check]" in said
+
+
 def test_without_an_opening_the_author_is_told_to_write_one(project: Path) -> None:
     code, said = pytest_on(
         project,

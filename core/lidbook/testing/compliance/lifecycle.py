@@ -12,6 +12,7 @@ from lidbook.testing.needs import needs
 from lidbook.testing.stage import OTHER, Stage
 from lidbook.values import SessionStatus, StatusReason
 from lidbook.world.conditions import Kind
+from lidbook.world.views import Introduction
 
 MOMENT: Final = 1.0
 """Seconds in which the far end of a connection that was closed has to notice it."""
@@ -252,7 +253,7 @@ class Lifecycle(OnStage):
         for saved in other.address_book():
             assert linked.contact(saved.person.id, OTHER)["name"] == saved.full_name
         strangers = {str(s.person.id) for s in linked.simulation.service.address_book()}
-        strangers -= {str(i) for p in other.introductions() for i in _ids(p)}
+        strangers -= {each for introduction in other.introductions() for each in _ids(introduction)}
         mixed = strangers & {contact["id"] for contact in await linked.contacts(OTHER)}
         assert mixed == set(), "contacts of the one account are listed for the other"
         assert await linked.contacts() == before, "linking one account changed the contacts of the other"
@@ -264,7 +265,7 @@ def _is_of(task: "asyncio.Task[object]", package: str) -> bool:
     return any(str(frame.f_globals.get("__name__", "")).partition(".")[0] == package for frame in frames)
 
 
-def _ids(introduction: object) -> list[object]:
-    saved = getattr(introduction, "saved", None)
-    seen = getattr(introduction, "seen", None)
-    return [each.person.id for each in (saved, seen) if each is not None]
+def _ids(introduction: Introduction) -> list[str]:
+    """Everybody whom an introduction is of."""
+    told = (introduction.saved, introduction.seen)
+    return [str(each.person.id) for each in told if each is not None]
