@@ -19,6 +19,10 @@ class Turns:
     def __init__(self) -> None:
         self._turns: dict[str, _Turn] = {}
 
+    def is_idle(self) -> bool:
+        """Whether nobody holds anything or waits."""
+        return not self._turns
+
     def is_wanted_soon(self, name: str) -> bool:
         """Whether somebody waits who wants nothing long to be begun before."""
         turn = self._turns.get(name)
