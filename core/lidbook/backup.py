@@ -26,7 +26,8 @@ from lidbook.errors import LidbookError
 
 DATABASE: Final = "lidbook.sqlite3"
 MANIFEST: Final = "manifest.json"
-FOLDERS: Final = ("engines", "sessions")
+ENGINES: Final = "engines"
+FOLDERS: Final = (ENGINES, "sessions")
 """What is kept beside the database: folders of engines, and each session's private one."""
 FORMAT: Final = 1
 
@@ -34,6 +35,8 @@ CHUNK: Final = 1 << 20
 _COMPRESSION: Final = 3
 _IN_MEMORY: Final = 16 << 20
 _SQLITE: Final = b"SQLite format 3\x00"
+_CACHE: Final = ("CACHEDIR.TAG", b"Signature: 8a477f597d28d172789f06886806bc55")
+"""A file that says of its folder that it need not be kept, and how it begins (bford.info/cachedir)."""
 _COMPANIONS: Final = ("-wal", "-shm", "-journal")
 
 
@@ -165,9 +168,12 @@ def _copy_sqlite(path: Path, copy: Path) -> None:
 
 
 def _found(data_dir: Path, left_out: list[str]) -> Iterator[Path]:
-    """Every file of the folders, sorted; what is none is noted."""
+    """Every file of the folders, sorted; what is none is noted, and what engines can make again is passed over."""
     for top in FOLDERS:
         for folder, folders, names in os.walk(data_dir / top):
+            if top == ENGINES and _is_cache(Path(folder)):
+                folders.clear()
+                continue
             folders.sort()
             for name in sorted([*names, *(each for each in folders if Path(folder, each).is_symlink())]):
                 path = Path(folder, name)
@@ -179,6 +185,15 @@ def _found(data_dir: Path, left_out: list[str]) -> Iterator[Path]:
                     yield path
                 else:
                     left_out.append(path.relative_to(data_dir).as_posix())
+
+
+def _is_cache(folder: Path) -> bool:
+    name, signature = _CACHE
+    try:
+        with (folder / name).open("rb") as tag:
+            return tag.read(len(signature)) == signature
+    except OSError:
+        return False
 
 
 def _add(archive: _Archive, path: Path, name: str, folder: Path) -> None:

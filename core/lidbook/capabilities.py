@@ -91,7 +91,7 @@ class Feed(StrEnum):
     """A kind of fact that an engine declares it supplies; the directory reads rest on these."""
 
     CONTACTS = "contacts"
-    """The account's address book, with names, at first sync and when it changes."""
+    """The account's address book: names and the whole list at first sync, and what changes."""
     PUSHNAMES = "pushnames"
     """The names people gave themselves."""
     LIDS = "lids"

@@ -9,6 +9,14 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def within_second(seconds: int, arrived_ms: int) -> int:
+    """The time, in milliseconds, of what a wire dates in whole `seconds`: its arrival, kept within that second.
+
+    What arrives later, or before by a clock that is behind, is as of the nearest end of the second.
+    """
+    return min(max(arrived_ms, seconds * 1000), seconds * 1000 + 999)
+
+
 class Moments:
     """A clock that never gives the same time twice, so that of two answers the later one wins."""
 

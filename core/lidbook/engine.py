@@ -152,9 +152,15 @@ class SessionContext(Protocol):
         """Whether a sync of this feed was completed before. If not, a resumed session must fetch everything again."""
 
     def status(
-        self, status: SessionStatus, reason: StatusReason | None = None, *, account: Account | None = None
+        self,
+        status: SessionStatus,
+        reason: StatusReason | None = None,
+        *,
+        account: Account | None = None,
+        detail: str | None = None,
     ) -> None:
-        """Report a change of status. WORKING needs the account."""
+        """Report a change of status. WORKING needs the account; `detail` tells the operator in a sentence what the
+        reason does not."""
 
     def qr(self, value: str) -> None:
         """Show a QR code: implies SCAN_QR_CODE. Call again for each new one."""

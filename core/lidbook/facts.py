@@ -3,6 +3,10 @@
 A fact is true *as of* `observed_at`: the time in the stanza, in milliseconds since 1970, never the time of arrival. The
 same facts in any order, split and repetition leave the directory in the same state, so an engine may send a fact twice
 and need not sort.
+
+Where the stanza counts whole seconds, as WhatsApp's notifications do, the time is the moment of arrival if that lies
+within the second, else the nearest end of the second: `lidbook.clock.within_second`. With the second's beginning alone
+the news would be older than an answer given earlier in that second, and lose against it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +18,8 @@ from typing import Final, Self
 from lidbook.identifiers import GroupId, Lid, PhoneNumber, UserId
 
 BATCH: Final = 4000
-"""How many facts to hand over at a time: large enough to be quick, small enough to let others in."""
+"""How many facts to hand over at a time: large enough to be quick, small enough to let others in. A list is one fact,
+however many it names."""
 
 
 class Source(StrEnum):
@@ -203,7 +208,21 @@ class BlocklistFact:
     observed_at: int
 
 
-Fact = FieldFact | LinkFact | GroupFact | ParticipantFact | GroupListFact | BlocklistFact
+@dataclass(frozen=True, slots=True)
+class ContactListFact:
+    """The *whole* address book as of `observed_at`: anybody not named had no line in it then. An empty one was emptied.
+
+    It takes back names (`FIRST_NAME`, `LAST_NAME`, `FULL_NAME` of source `ADDRESS_BOOK`) that are older, of whoever is
+    not named under any of their identifiers. It gives none: tell those as well, and as deletions what a line lacks.
+    One fact, however many are in the book; tell it when the whole book was told, as after each linking.
+    """
+
+    users: frozenset[UserId]
+    source: Source
+    observed_at: int
+
+
+Fact = FieldFact | LinkFact | GroupFact | ParticipantFact | GroupListFact | BlocklistFact | ContactListFact
 Facts = Sequence[Fact]
 
 

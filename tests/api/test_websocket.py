@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
 from lidbook.changelog import log
+from lidbook.clock import now_ms
 from lidbook.facts import Field, FieldFact, Source
 from lidbook.hookspecs import Change, ChangeKind
 from lidbook.identifiers import PhoneNumber
@@ -78,9 +79,9 @@ async def commit(served: Served, kinds: Sequence[ChangeKind], session: str = "de
 
 
 async def meet(served: Served, people: int, session: str = "default") -> None:
-    """So many people, each heard of for the first time."""
+    """So many people, each heard of for the first time, and now: an older name would not be in the whole book."""
     facts = [
-        FieldFact(PhoneNumber(f"49151{n:07}"), Field.FULL_NAME, f"Person {n}", Source.ADDRESS_BOOK, 1)
+        FieldFact(PhoneNumber(f"49151{n:07}"), Field.FULL_NAME, f"Person {n}", Source.ADDRESS_BOOK, now_ms())
         for n in range(people)
     ]
     await served.lidbook.sessions.get(session).directory.apply(facts)

@@ -131,6 +131,21 @@ def test_the_manifest_comes_last_and_describes_every_file(data_dir: Path, tmp_pa
     }
 
 
+def test_what_an_engine_can_make_again_is_left_out(data_dir: Path, tmp_path: Path) -> None:
+    """A folder with a CACHEDIR.TAG, of an engine: a session's folder holds its credentials, whatever it says."""
+    tag = "Signature: 8a477f597d28d172789f06886806bc55\n# more\n"
+    for folder in ("engines/scripted/bin", "engines/scripted/false", "sessions/default/scripted"):
+        built = data_dir / folder / "deep" / "built"
+        built.parent.mkdir(parents=True, exist_ok=True)
+        built.write_bytes(b"")
+        (data_dir / folder / "CACHEDIR.TAG").write_text("none" if folder.endswith("false") else tag)
+    back_up(data_dir, tmp_path / "backup.tar.gz")
+    assert [name for name in members(tmp_path / "backup.tar.gz") if name.endswith("built")] == [
+        "engines/scripted/false/deep/built",
+        "sessions/default/scripted/deep/built",
+    ]
+
+
 def test_only_its_owner_reads_it(data_dir: Path, tmp_path: Path) -> None:
     before = os.umask(0)
     try:

@@ -5,7 +5,9 @@ import dataclasses
 import pytest
 
 from lidbook.facts import (
+    BATCH,
     BlocklistFact,
+    ContactListFact,
     Field,
     FieldFact,
     GroupFact,
@@ -19,6 +21,7 @@ from lidbook.facts import (
     Source,
 )
 from lidbook.identifiers import GroupId, Lid, PhoneNumber
+from lidbook.sessions.fact_check import check, checking
 
 PHONE, LID, GROUP = PhoneNumber("491712345678"), Lid("100000000000001"), GroupId("120363000000000001")
 
@@ -29,7 +32,9 @@ FACTS = (
     ParticipantFact(GROUP, Participant(PHONE, LID, Role.ADMIN), Source.NOTIFICATION, 1),
     GroupListFact(frozenset({GROUP}), Source.SERVER, 1),
     BlocklistFact(frozenset({PHONE, LID}), Source.SERVER, 1),
+    ContactListFact(frozenset({PHONE, LID}), Source.ADDRESS_BOOK, 1),
 )
+NOW = 1_700_000_000_000
 
 
 @pytest.mark.parametrize("fact", FACTS, ids=lambda fact: type(fact).__name__)
@@ -69,3 +74,29 @@ def test_a_participant_is_known_by_something() -> None:
 
 def test_roles_are_wahas_words() -> None:
     assert {role.value for role in Role} == {"left", "participant", "admin", "superadmin"}
+
+
+def test_a_long_list_of_contacts_is_looked_at_with_pauses() -> None:
+    people = frozenset(PhoneNumber(str(15_550_000_000 + number)) for number in range(3 * BATCH))
+    assert len(list(checking([ContactListFact(people, Source.ADDRESS_BOOK, NOW)]))) == 3
+    assert list(checking([FieldFact(PHONE, Field.CHAT, True, Source.HISTORY, NOW)])) == []
+
+
+@pytest.mark.parametrize(
+    ("users", "error", "words"),
+    [
+        (frozenset({"491712345678@c.us"}), TypeError, "PhoneNumber or a Lid: '491712345678@c.us'"),
+        (frozenset({PhoneNumber("49 171")}), ValueError, "up to"),
+        ([PHONE], TypeError, "frozenset, not list"),
+    ],
+)
+def test_a_list_of_contacts_names_users_and_nothing_else(
+    users: frozenset[PhoneNumber], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        check([ContactListFact(users, Source.ADDRESS_BOOK, NOW)])
+
+
+def test_a_list_that_is_refused_is_not_written_out() -> None:
+    with pytest.raises(ValueError, match=r"a list of 2 contacts$"):
+        check([ContactListFact(frozenset({PHONE, LID}), Source.ADDRESS_BOOK, NOW // 1000)])

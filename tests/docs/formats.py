@@ -64,6 +64,12 @@ def json_(block: Block, _machine: Machine) -> None:
         assert SessionConfig.parse(value).webhooks, block.where
 
 
+def jsonl(block: Block, _machine: Machine) -> None:
+    """Messages of the host protocol, one a line; `tests/core/hosts/test_protocol_page.py` sends them to the code."""
+    for line in block.text.splitlines():
+        assert json.loads(line)["jsonrpc"] == "2.0", block.where
+
+
 def yaml_(block: Block, _machine: Machine) -> None:
     """Parses, to what Prometheus takes at its top."""
     assert set(yaml.safe_load(block.text)) <= {"scrape_configs", "groups"}, block.where
@@ -118,6 +124,7 @@ CHECKS: Final[Mapping[str, Callable[[Block, Machine], None]]] = {
     "python": python,
     "js": js,
     "json": json_,
+    "jsonl": jsonl,
     "yaml": yaml_,
     "toml": toml,
     "ini": ini,

@@ -10,12 +10,14 @@ import orjson
 
 from lidbook.capabilities import Feed
 from lidbook.directory import groups, listing, syncs, watch
+from lidbook.directory.batch import Applied
 from lidbook.directory.database import Database
-from lidbook.directory.ingest import Applied, apply
+from lidbook.directory.ingest import apply
 from lidbook.directory.listing import lay_out
 from lidbook.directory.lists import SORTS, Orders, Segment, follow, load_order, page, walk
 from lidbook.directory.lookups import Lookups
 from lidbook.directory.order import OrderIndex
+from lidbook.directory.projection import Lists
 from lidbook.errors import GroupNotFound
 from lidbook.facts import Facts
 from lidbook.hookspecs import Change, ChangeKind
@@ -98,7 +100,8 @@ class Directory(Lookups):
             )
             listing.clear(connection, session)
             connection.execute(
-                "UPDATE directory SET blocklist_at = 0, groups_at = 0, account_lid = NULL WHERE session = ?",
+                "UPDATE directory SET blocklist_at = 0, groups_at = 0, contacts_at = 0, account_lid = NULL "
+                "WHERE session = ?",
                 (session,),
             )
 
@@ -175,11 +178,12 @@ class Directory(Lookups):
                 opening = b","
         yield b"]" if opening == b"," else b"[]"
 
-    def blocklist_at(self) -> int:
-        """As of when the newest whole blocklist is."""
-        row = self._database.reader.execute("SELECT blocklist_at FROM directory WHERE session = ?", (self._session,))
-        at: int = row.fetchone()[0]
-        return at
+    def lists(self) -> Lists:
+        """As of when the newest whole lists are."""
+        row = self._database.reader.execute(
+            "SELECT blocklist_at, contacts_at FROM directory WHERE session = ?", (self._session,)
+        )
+        return Lists(*row.fetchone())
 
     async def blocklist(self) -> bytes:
         """A JSON array of everybody who is blocked, ordered by id."""

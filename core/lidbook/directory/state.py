@@ -16,6 +16,8 @@ Link = tuple[int, str, int, str]
 """first seen at, by which source, last seen at, by which source"""
 
 RANK: Final = {source.value: source.rank for source in Source}
+SAVED: Final = "saved"
+"""The field that says when a list of contacts named the identifier last. No engine tells it by itself."""
 _TEXT_THAT_MAY_BE_EMPTY: Final = frozenset({Field.ABOUT})
 
 
@@ -110,6 +112,11 @@ def entry_of(fact: FieldFact) -> Entry | None:
         url = encodable(value.url) if value.url is not None else None
         return [value.state.value, url, value.expires_at], fact.source._value_, fact.observed_at
     return value, fact.source._value_, fact.observed_at
+
+
+def saved_entry(observed_at: int) -> Entry:
+    """That a list of contacts named the identifier then; of one source always, so that the later list wins."""
+    return True, Source.ADDRESS_BOOK.value, observed_at
 
 
 def encodable(text: str) -> str:

@@ -13,7 +13,7 @@ from lidbook.engine import ClientConfig, EngineSettings, Log, Network, Vault
 from lidbook.errors import EngineDisconnected, LoggedOut, StorageFailed
 from lidbook.facts import Facts
 from lidbook.passkey import PasskeyChallenge
-from lidbook.sessions.fact_check import check
+from lidbook.sessions.fact_check import checking
 from lidbook.storage import storing
 from lidbook.values import Account, SessionStatus, StatusReason
 
@@ -32,6 +32,7 @@ class Report:
     qr: str | None = None
     challenge: PasskeyChallenge | None = None
     code: str | None = None
+    detail: str | None = None
 
 
 @dataclass(slots=True)
@@ -93,7 +94,7 @@ class Reports:
         nothing could be stored has not failed."""
         if self.storage is not None and report.reason in _NO_FAULT_OF_ITS_OWN:
             return StatusReason.STORAGE, self.storage.message
-        return report.reason or StatusReason.CRASHED, None
+        return report.reason or StatusReason.CRASHED, report.detail
 
 
 class OwnVault:
@@ -131,9 +132,10 @@ class Context:
 
     async def facts(self, facts: Facts) -> None:
         """Feed the directory; returns after COMMIT. What was reported before is taken first: whose facts are these?"""
+        for _ in checking(facts):
+            await asyncio.sleep(0)
         await self.reports.queue.join()
         self.reports.check_facts()
-        check(facts)
         with self.reports.storing():
             await self.directory.apply(facts)
         self.told(len(facts))
@@ -154,10 +156,15 @@ class Context:
         return await self.directory.is_synced(feed)
 
     def status(
-        self, status: SessionStatus, reason: StatusReason | None = None, *, account: Account | None = None
+        self,
+        status: SessionStatus,
+        reason: StatusReason | None = None,
+        *,
+        account: Account | None = None,
+        detail: str | None = None,
     ) -> None:
         """Report a change of status."""
-        self.reports.put(Report(status, reason, account))
+        self.reports.put(Report(status, reason, account, detail=detail))
 
     def qr(self, value: str) -> None:
         """Show a QR code."""

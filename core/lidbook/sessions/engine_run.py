@@ -38,7 +38,7 @@ class EngineRun:
         except TimeoutError as error:
             raise EngineTimeout("it took too long to see whether the engine can work here") from error
         if not runtime.ready:
-            raise EngineUnavailable(" ".join(filter(None, (runtime.reason, runtime.remedy))))
+            raise EngineUnavailable(runtime.complaint)
         try:
             await at_most(SHARED_TIMEOUT, self._shared.enter_async_context(engine.running()))
         except TimeoutError as error:

@@ -1,9 +1,12 @@
 """What an engine feeds is looked at before it is stored: a wrong type would be served to every client for ever."""
 
+from collections.abc import Iterator
 from typing import Final
 
 from lidbook.facts import (
+    BATCH,
     BlocklistFact,
+    ContactListFact,
     Fact,
     Facts,
     Field,
@@ -36,8 +39,25 @@ _TEXTS: Final = frozenset(
 
 def check(facts: Facts) -> None:
     """Raise `TypeError` or `ValueError` for a fact that is none, naming it; nothing is stored then."""
+    for _ in checking(facts):
+        pass
+
+
+def checking(facts: Facts) -> Iterator[None]:
+    """The same with pauses, for others to have a turn: a list of contacts is one fact, and names a whole account's."""
+    since = 0
     for fact in facts:
+        since += 1
         _check(fact)
+        for user in fact.users if isinstance(fact, ContactListFact) else ():
+            since += 1
+            _user(user, user)
+            if since >= BATCH:
+                since = 0
+                yield
+        if since >= BATCH:
+            since = 0
+            yield
 
 
 def _check(fact: Fact) -> None:
@@ -65,12 +85,22 @@ def _check(fact: Fact) -> None:
         case BlocklistFact():
             for user in fact.users:
                 _user(user, fact)
+        case ContactListFact():
+            if not isinstance(fact.users, frozenset):
+                raise TypeError(f"the users of a list are a frozenset, not {type(fact.users).__name__}")
         case _:
             raise TypeError(f"this is no fact: {fact!r}")
     if type(fact.observed_at) is not int or not isinstance(fact.source, Source):
-        raise TypeError(f"observed_at is an int and source a Source: {fact!r}")
+        raise TypeError(f"observed_at is an int and source a Source: {_shown(fact)}")
     if fact.observed_at < EARLIEST:
-        raise ValueError(f"observed_at is in milliseconds since 1970, and {fact.observed_at} would be 1970: {fact!r}")
+        raise ValueError(
+            f"observed_at is in milliseconds since 1970, and {fact.observed_at} would be 1970: {_shown(fact)}"
+        )
+
+
+def _shown(fact: Fact) -> str:
+    """The fact, for a message; of a list of contacts how long it is."""
+    return f"a list of {len(fact.users)} contacts" if isinstance(fact, ContactListFact) else repr(fact)
 
 
 def _type_of(field: Field) -> type:
@@ -85,7 +115,7 @@ def _users(phone: object, lid: object, fact: Fact) -> None:
             _user(user, fact)
 
 
-def _user(user: object, fact: Fact) -> None:
+def _user(user: object, fact: object) -> None:
     if not isinstance(user, PhoneNumber | Lid):
         raise TypeError(f"a user is a PhoneNumber or a Lid: {fact!r}")
     digits = user.digits

@@ -158,7 +158,8 @@ class LiveCalls:
             (Field.FULL_NAME, entry.full_name),
         )
         written = entry.person
-        now = self._after(*(self._directory.known(written.id, field) for field, _ in names))
+        listed = (None, self._directory.lists().contacts_at)
+        now = self._after(listed, *(self._directory.known(written.id, field) for field, _ in names))
         facts: list[Fact] = [
             FieldFact(written.id, field, name or None, Source.ADDRESS_BOOK, now) for field, name in names
         ]
@@ -325,7 +326,7 @@ class LiveCalls:
         return Person(answer.phone, answer.lid, person.username)
 
     async def _take_blocklist(self, blocked: frozenset[UserId]) -> None:
-        at = max(self._moment(), self._directory.blocklist_at() + 1)
+        at = max(self._moment(), self._directory.lists().blocklist_at + 1)
         await self._directory.apply([BlocklistFact(blocked, Source.SERVER, at)])
 
     def _after(self, *known: tuple[FieldValue, int] | None) -> int:

@@ -65,6 +65,7 @@ class Session:
         """Whether the process that had this session before ended without stopping it."""
         self.created_at: Final = row.created_at
         self.activity_at = row.activity_at
+        self.network: Final = around.network
         self.linking: Final = Linking()
         self.changes: Final = ChangeLog(around.database, row.id)
         self.directory: Final = Directory(around.database, row.id, around.clock, self._tell_changes)
@@ -112,8 +113,7 @@ class Session:
 
     def not_ready(self, expected: Sequence[SessionStatus] = (SessionStatus.WORKING,)) -> SessionNotReady:
         """The error that says in what status the session is, and which one is needed."""
-        reason = self.reason.value if self.reason else None
-        return SessionNotReady(self.name, self.status.value, [status.value for status in expected], reason)
+        return SessionNotReady(self.name, self.status.value, [status.value for status in expected], self.reason)
 
     @property
     def qr(self) -> str | None:
@@ -349,7 +349,7 @@ class Session:
             self._supervisor.works(self.name)
         if report.status in LINKING:
             self.account = None
-        await self._move(report.status, report.reason, another=self.linking.take(report))
+        await self._move(report.status, report.reason, report.detail, another=self.linking.take(report))
         return None
 
     async def _retry_watched(self) -> None:

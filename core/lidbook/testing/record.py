@@ -96,11 +96,16 @@ class WatchedContext:
         return await self._context.is_synced(feed)
 
     def status(
-        self, status: SessionStatus, reason: StatusReason | None = None, *, account: Account | None = None
+        self,
+        status: SessionStatus,
+        reason: StatusReason | None = None,
+        *,
+        account: Account | None = None,
+        detail: str | None = None,
     ) -> None:
         """Report a change of status."""
         self._record.status(status, reason, account)
-        self._context.status(status, reason, account=account)
+        self._context.status(status, reason, account=account, detail=detail)
         self._pulse()
 
     def qr(self, value: str) -> None:

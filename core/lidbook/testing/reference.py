@@ -17,7 +17,7 @@ from lidbook.hooks import Hooks
 from lidbook.registry import EngineRegistry
 from lidbook.session_config import SessionConfig
 from lidbook.values import SessionStatus
-from lidbook.world.facts import blocklist_fact, group_facts, group_list_fact, introduction_facts, told_by
+from lidbook.world.facts import blocklist_fact, group_facts, group_list_fact, people_facts, told_by
 from lidbook.world.model import EPOCH
 from lidbook.world.service import WorldService
 
@@ -102,7 +102,7 @@ def everything(service: WorldService, told: frozenset[Feed]) -> Iterator[Fact]:
     groups = tuple(service.each_group())
     newest = max((view.changed for view in groups), default=EPOCH)
     facts = chain(
-        (fact for introduction in service.introductions() for fact in introduction_facts(introduction)),
+        people_facts(service),
         [blocklist_fact(service)],
         (fact for view in groups for fact in group_facts(view, Source.GROUP, view.changed)),
         [group_list_fact(service, Source.GROUP, max(newest, EPOCH))],

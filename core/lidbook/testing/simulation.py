@@ -1,11 +1,11 @@
 """A simulated WhatsApp for one test: a world that changes, its accounts, and what goes wrong on the way to them."""
 
+import asyncio
 from collections.abc import Callable
 from functools import cached_property
 from typing import Final
 
 from lidbook.capabilities import Capability
-from lidbook.clock import now_ms
 from lidbook.identifiers import PhoneNumber, parse_dialable
 from lidbook.testing.cast import Cast
 from lidbook.world.conditions import Condition, ConditionFolder, Conditions, Kind
@@ -58,9 +58,12 @@ class Simulation:
         service = WorldService(self.live, None if account is None else parse_dialable(account))
         return Device(service, self.conditions_of.of(service.account().phone))
 
-    def later(self) -> None:
-        """Let whatever happens next be later than what was answered so far, also where a wire counts in seconds."""
-        self.live.moment(after=now_ms() + 1500)
+    async def later(self) -> None:
+        """Return when the clock has gone on: an answer and a notification of one millisecond have no order.
+
+        A wire that counts seconds needs no more than that, for an engine that dates it by `clock.within_second`.
+        """
+        await asyncio.sleep(TICK)
 
     def make(self, kind: Kind, capability: Capability | None = None, *, times: int = 1) -> Callable[[], None]:
         """Let something happen to the account, for one live call or for all; the answer ends it."""
@@ -69,6 +72,8 @@ class Simulation:
         return lambda: self.conditions.clear(kind)
 
 
+TICK: Final = 0.002
+"""Seconds until another millisecond has begun."""
 RETRY_AFTER: Final = 7.0
 """Seconds that the server asks for when it limits."""
 SLOW: Final = 50

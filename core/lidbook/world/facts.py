@@ -4,11 +4,12 @@ Every fact carries the time at which it became so in the world, or `floor` if th
 edited world file was noticed, since nobody knows when within the file things changed.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator
 
 from lidbook.capabilities import Feed
 from lidbook.facts import (
     BlocklistFact,
+    ContactListFact,
     Fact,
     Field,
     FieldFact,
@@ -53,11 +54,16 @@ def introduction_facts(introduction: Introduction, floor: int = 0) -> Iterator[F
         at = max(saved.changed, floor)
         if saved.person.phone is not None and saved.person.lid is not None:
             yield LinkFact(saved.person.phone, saved.person.lid, Source.ADDRESS_BOOK, at)
-        for field, value in zip(NAMES, (saved.first_name, saved.last_name, saved.full_name), strict=True):
-            if value is not None:
-                yield FieldFact(saved.person.id, field, value, Source.ADDRESS_BOOK, at)
+        yield from _name_facts(saved, at)
     if seen is not None:
         yield from _seen_facts(seen, floor)
+
+
+def people_facts(service: WorldService, floor: int = 0) -> Generator[Fact, None, None]:
+    """All that linking a device tells of people: each of them, and then who is in the address book."""
+    for introduction in service.introductions():
+        yield from introduction_facts(introduction, floor)
+    yield contact_list_fact(service, floor)
 
 
 def _seen_facts(seen: SeenPerson, floor: int) -> Iterator[Fact]:
@@ -85,7 +91,7 @@ def feed_of(fact: Fact) -> Feed | None:
     match fact:
         case FieldFact(source=Source.GROUP) | GroupFact() | ParticipantFact() | GroupListFact():
             return Feed.GROUPS
-        case FieldFact(field=Field.FIRST_NAME | Field.LAST_NAME | Field.FULL_NAME):
+        case FieldFact(field=Field.FIRST_NAME | Field.LAST_NAME | Field.FULL_NAME) | ContactListFact():
             return Feed.CONTACTS
         case FieldFact(field=Field.BLOCKED) | BlocklistFact():
             return Feed.BLOCKLIST
@@ -122,6 +128,12 @@ def group_list_fact(service: WorldService, source: Source, at: int) -> GroupList
 def blocklist_fact(service: WorldService, floor: int = 0) -> BlocklistFact:
     """The whole blocklist."""
     return BlocklistFact(service.blocklist(), Source.SERVER, max(service.state.blocklist_changed, floor))
+
+
+def contact_list_fact(service: WorldService, floor: int = 0) -> ContactListFact:
+    """Everybody in the address book, each under the identifier that their names are told under; tell it after them."""
+    users = frozenset(saved.person.id for saved in service.address_book())
+    return ContactListFact(users, Source.ADDRESS_BOOK, max(service.state.book_changed, floor))
 
 
 def change_facts(service: WorldService, change: Change) -> Iterator[Fact]:

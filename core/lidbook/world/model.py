@@ -77,7 +77,7 @@ class WorldAccount:
     book: tuple[BookEntry, ...] = ()
     chats: tuple[Chat, ...] = ()
     seen: frozenset[Lid] = frozenset()
-    """People whose push name it has seen, in groups for instance, besides those it chats with."""
+    """People whose push name it has seen, in groups for instance, besides those it chats with; who has none is not."""
     mapped: frozenset[Lid] = frozenset()
     """People whose number it knows besides those in the address book."""
     blocklist: frozenset[Lid] = frozenset()

@@ -34,6 +34,7 @@ class AccountState:
     lid: Lid
     device: int
     book: dict[UserId, BookEntry]
+    book_changed: int
     chats: dict[Lid, int]
     seen: dict[Lid, None]
     mapped: dict[Lid, int]
@@ -65,7 +66,9 @@ class WorldState:
             person.phone: lid for lid, person in while_wanted(self.people.items(), wanted) if person.phone is not None
         }
         self.groups: dict[GroupId, WorldGroup] = {group.id: group for group in world.groups}
-        self.accounts: dict[Lid, AccountState] = {account.lid: _opened(account, wanted) for account in world.accounts}
+        self.accounts: dict[Lid, AccountState] = {
+            account.lid: _opened(account, self.people, wanted) for account in world.accounts
+        }
         self.unplaced = 0
         """How many changes spoke of somebody who is not there."""
         for group in world.groups:
@@ -115,8 +118,10 @@ class WorldState:
                 if old is not None:
                     del account.book[old.user]
                 account.book[user] = BookEntry(user, first, last, full, at, on_phone)
+                account.book_changed = at
             case ContactRemoved():
                 account.book.pop(change.user, None)
+                account.book_changed = change.at
             case _ if change.lid not in self.people:
                 self.unplaced += 1
             case Blocked():
@@ -190,14 +195,19 @@ class WorldState:
             account.groups.add(group.id)
 
 
-def _opened(account: WorldAccount, wanted: Wanted) -> AccountState:
-    """The account at the beginning; of two lines for one number, in whatever spelling, the first one counts."""
+def _opened(account: WorldAccount, people: dict[Lid, WorldPerson], wanted: Wanted) -> AccountState:
+    """The account at the beginning; of two lines for one number, in whatever spelling, the first one counts.
+
+    Nobody without a push name was seen by it: no server tells of such people.
+    """
+    named = (lid for lid in account.seen if (person := people.get(lid)) is not None and person.pushname is not None)
     state = AccountState(
         lid=account.lid,
         device=account.device,
         book={},
+        book_changed=max((entry.changed for entry in account.book), default=account.since),
         chats={chat.lid: chat.at for chat in account.chats},
-        seen=dict.fromkeys(sorted(account.seen)),
+        seen=dict.fromkeys(sorted(named)),
         mapped=dict.fromkeys(sorted(account.mapped), account.since),
         blocked=dict.fromkeys(sorted(account.blocklist), account.since),
         blocklist_changed=account.since,

@@ -7,7 +7,8 @@ from typing import Final, TypeVar
 
 from lidbook.capabilities import Feed
 from lidbook.engine import SessionContext
-from lidbook.facts import BATCH, Fact, GroupFact, Source, in_batches
+from lidbook.facts import BATCH, ContactListFact, Fact, GroupFact, Source, in_batches
+from lidbook.identifiers import UserId
 from lidbook.world.facts import blocklist_fact, change_facts, group_facts, group_list_fact, introduction_facts
 from lidbook.world.model import EPOCH
 from lidbook.world.service import WorldService
@@ -119,10 +120,14 @@ class Feeder:
         for feed in PERSON_FEEDS:
             await self._context.sync(feed, expected=expected.get(feed), received=0)
         gone = await told_before(self._context.vault, self._progress)
+        saved: set[UserId] = set()
+        as_of = max(state.book_changed, floor)
         batch: list[Fact] = []
         batches = 0
         async for introduction in _breathing(self._service.introductions()):
-            received[Feed.CONTACTS] += introduction.saved is not None
+            if introduction.saved is not None:
+                received[Feed.CONTACTS] += 1
+                saved.add(introduction.saved.person.id)
             received[Feed.PUSHNAMES] += introduction.seen is not None
             received[Feed.LIDS] += introduction.mapping is not None
             batch.extend(introduction_facts(introduction, floor))
@@ -137,6 +142,7 @@ class Feeder:
             await self._tell_noted(batch, gone)
         for batch in in_batches(fact for user, bits in gone.items() for fact in retractions(user, bits, floor)):
             await self._tell(batch)
+        await self._tell([ContactListFact(frozenset(saved), Source.ADDRESS_BOOK, as_of)])
         for feed in PERSON_FEEDS:
             await self._context.sync(feed, expected=received[feed], received=received[feed], complete=True)
 

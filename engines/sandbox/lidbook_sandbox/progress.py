@@ -11,19 +11,15 @@ from lidbook.facts import Fact, Field, FieldFact, Source
 from lidbook.identifiers import parse_wire
 
 PROGRESS: Final = "progress"
-_FIELDS: Final = (
-    Field.FIRST_NAME,
-    Field.LAST_NAME,
-    Field.FULL_NAME,
-    Field.PUSHNAME,
-    Field.VERIFIED_NAME,
-    Field.USERNAME,
-    Field.BUSINESS,
-    Field.CHAT,
-    Field.HIDDEN,
-)
-_BITS: Final[Mapping[Field, int]] = {name: 1 << index for index, name in enumerate(_FIELDS)}
-_NAMES: Final = frozenset({Field.FIRST_NAME, Field.LAST_NAME, Field.FULL_NAME})
+_BITS: Final[Mapping[Field, int]] = {
+    Field.PUSHNAME: 8,
+    Field.VERIFIED_NAME: 16,
+    Field.USERNAME: 32,
+    Field.BUSINESS: 64,
+    Field.CHAT: 128,
+    Field.HIDDEN: 256,
+}
+"""What history tells. Names of the address book are taken back by the list of contacts, and need no bit."""
 
 Told = dict[str, int]
 """Wire form of an identifier -> which fields were told of it, one bit each."""
@@ -104,11 +100,7 @@ def told_in(facts: Iterable[Fact]) -> Told:
 
 def retractions(user: str, bits: int, at: int) -> list[Fact]:
     """Deletions of these fields, which the world holds no longer."""
-    return [
-        FieldFact(parse_wire(user), name, None, Source.ADDRESS_BOOK if name in _NAMES else Source.HISTORY, at)
-        for name, bit in _BITS.items()
-        if bits & bit
-    ]
+    return [FieldFact(parse_wire(user), name, None, Source.HISTORY, at) for name, bit in _BITS.items() if bits & bit]
 
 
 def _add(told: Told, blob: bytes) -> None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from core.directory.conftest import Opened, add_session
 from core.directory.test_any_order import database, lids, phones, sources, times, users
-from lidbook.directory.ingest import CHUNK, apply
+from lidbook.directory.batch import CHUNK
+from lidbook.directory.ingest import apply
 from lidbook.facts import (
     BlocklistFact,
     Fact,

@@ -13,7 +13,7 @@ from core.sessions.engines import ME, OTHER, Script, ScriptedSession
 from lidbook.capabilities import Capability
 from lidbook.engine import Engine
 from lidbook.errors import EngineDisconnected, EngineError, RateLimited, SessionExists, SessionNotFound
-from lidbook.facts import BlocklistFact, Field, FieldFact, Source
+from lidbook.facts import BlocklistFact, ContactListFact, Field, FieldFact, Source
 from lidbook.identifiers import Lid, PhoneNumber
 from lidbook.runtime import Runtime, RuntimeStatus
 from lidbook.session_config import SessionConfig
@@ -303,6 +303,9 @@ async def test_a_clock_that_is_behind_whatsapps_does_not_lose_what_was_written(c
     await session.live.update_contact(ANN, "New", None)
     contact = orjson.loads(session.directory.contact(ANN))
     assert (contact["isBlocked"], contact["name"]) == (True, "New")
+    await session.directory.apply([ContactListFact(frozenset(), Source.ADDRESS_BOOK, 2 * ahead)])
+    await session.live.update_contact(ANN, "Newer", None)
+    assert orjson.loads(session.directory.contact(ANN))["name"] == "Newer"
 
 
 async def test_a_number_that_moved_between_spellings_is_not_led_astray(core: Core) -> None:

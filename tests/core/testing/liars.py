@@ -16,7 +16,18 @@ from lidbook.capabilities import Feed
 from lidbook.clock import now_ms
 from lidbook.engine import EngineSession, SessionContext
 from lidbook.errors import Conflict, EngineDisconnected, EngineError, EngineTimeout, LidbookError, RateLimited
-from lidbook.facts import Fact, Facts, Field, FieldFact, GroupListFact, LinkFact, Picture, PictureState, Source
+from lidbook.facts import (
+    ContactListFact,
+    Fact,
+    Facts,
+    Field,
+    FieldFact,
+    GroupListFact,
+    LinkFact,
+    Picture,
+    PictureState,
+    Source,
+)
 from lidbook.identifiers import Lid, PhoneNumber, UserId
 from lidbook.testing import EngineCompliance, Opening, Simulation
 from lidbook.values import AboutAnswer, Account, AddressBookEntry, Person, Registration, SessionStatus, StatusReason
@@ -413,6 +424,34 @@ class NoListOfGroups(Told):
 
 class TestNeverTellsWhichGroupsThereAre(EngineCompliance):
     engine = liar(context=NoListOfGroups)
+
+
+class NoListOfContacts(Told):
+    """Tells all that a new link brings, and nothing of what is not among it."""
+
+    def __init__(self, context: SessionContext) -> None:
+        super().__init__(context)
+        self._since = now_ms()
+
+    def say(self, fact: Fact) -> Sequence[Fact]:
+        missed = isinstance(fact, FieldFact) and fact.value is None and fact.observed_at < self._since
+        return [] if missed or isinstance(fact, ContactListFact) else [fact]
+
+
+class TestNeverTellsWhoIsInTheAddressBook(EngineCompliance):
+    engine = liar(context=NoListOfContacts)
+
+
+class InWholeSeconds(Told):
+    """Dates what is announced with the beginning of its second."""
+
+    def say(self, fact: Fact) -> Sequence[Fact]:
+        announced = fact.source is Source.NOTIFICATION
+        return [replace(fact, observed_at=fact.observed_at // 1000 * 1000) if announced else fact]
+
+
+class TestDatesNewsWithTheBeginningOfTheSecond(EngineCompliance):
+    engine = liar(context=InWholeSeconds)
 
 
 class OnlyOnce(Told):

@@ -63,6 +63,10 @@ CAUGHT: Final = {
     "NamesTheWrongSource": Caught("test_names_come_from_where_they_belong", "where a fact was read"),
     "NeverTellsADeletion": Caught("test_a_contact_deleted_on_the_phone_is_no_contact", "deletion on the phone"),
     "NeverTellsWhichGroupsThereAre": Caught("test_a_refresh_tells_who_is_in_a_group_now", "has left is still listed"),
+    "NeverTellsWhoIsInTheAddressBook": Caught(
+        "test_what_was_deleted_between_two_links_is_gone", "everybody in it, as of when"
+    ),
+    "DatesNewsWithTheBeginningOfTheSecond": Caught("test_news_of_the_second_of_an_answer_is_newer", "within_second"),
     "HearsNothingAfterTheFirstSync": Caught("test_a_new_push_name_arrives", "push name in a message"),
     "ForgetsWhatHappenedWhileItWasAway": Caught(
         "test_what_happens_while_it_is_away_arrives_later", "the name given meanwhile"

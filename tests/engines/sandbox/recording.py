@@ -114,7 +114,12 @@ class RecordingContext:
         return feed in self.synced
 
     def status(
-        self, status: SessionStatus, reason: StatusReason | None = None, *, account: Account | None = None
+        self,
+        status: SessionStatus,
+        reason: StatusReason | None = None,
+        *,
+        account: Account | None = None,
+        detail: str | None = None,
     ) -> None:
         self.statuses.append((status, reason))
         if account is not None:

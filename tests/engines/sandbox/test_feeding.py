@@ -1,7 +1,6 @@
-"""What the sandbox tells the directory: everything once, then only what changed, and what is gone."""
+"""What the sandbox tells the directory: everything once, then only what changed."""
 
 import asyncio
-import json
 from pathlib import Path
 
 from lidbook.capabilities import Feed
@@ -18,21 +17,16 @@ from lidbook.facts import (
 )
 from lidbook.identifiers import GroupId, Lid, PhoneNumber
 from lidbook.values import Person, SessionStatus
-from lidbook.world.service import WorldService
-from lidbook.world.sources import WorldSource
 from lidbook.world.wire import WireState
 from lidbook_sandbox.engine import SandboxEngine
 from lidbook_sandbox.feeding import Feeder
 from lidbook_sandbox.line import Line
-from lidbook_sandbox.session import SandboxSession
 from lidbook_sandbox.settings import SandboxSettings
 
 from .conftest import Clock, Start
 from .recording import RecordingContext
+from .telling import BEATRIZ, JOHN, JOHN_LID, books, open_service, synced
 
-JOHN = PhoneNumber("11231231231")
-JOHN_LID = Lid("208817345501126")
-BEATRIZ = PhoneNumber("553188887777")
 BEATRIZ_TYPED = PhoneNumber("5531988887777")
 BEATRIZ_LID = Lid("119084467325598")
 OWEN_LID = Lid("231985067714402")
@@ -42,38 +36,6 @@ ME_LID = Lid("104900213377001")
 DANA_LID = Lid("240059127738816")
 CHOIR = GroupId("120363041234567890")
 BOOK_CLUB = GroupId("120363049876543210")
-
-WORLD = {
-    "name": "small",
-    "people": [
-        {"phone": "+1 202 555 0100", "lid": "100000000000001@lid", "pushname": "Me"},
-        {"phone": "+1 202 555 0101", "lid": "100000000000002@lid", "pushname": "Ana"},
-        {"phone": "+1 202 555 0102", "lid": "100000000000003@lid", "pushname": "Ben"},
-    ],
-    "accounts": [
-        {
-            "person": "+1 202 555 0100",
-            "addressBook": [
-                {"phone": "+1 202 555 0101", "firstName": "Ana", "lastName": "Old"},
-                {"phone": "+1 202 555 0102", "firstName": "Ben"},
-            ],
-            "chats": ["+1 202 555 0102"],
-        }
-    ],
-}
-ANA, BEN = PhoneNumber("12025550101"), PhoneNumber("12025550102")
-ANA_LID, BEN_LID = Lid("100000000000002"), Lid("100000000000003")
-
-
-async def synced(start: Start, context: RecordingContext) -> SandboxSession:
-    session = await start(context)
-    await context.until(lambda: context.has_told_everything)
-    return session
-
-
-async def open_service(engine: SandboxEngine) -> WorldService:
-    """Another look at the world that the sessions are in."""
-    return WorldService((await engine.worlds.open(WorldSource())).live)
 
 
 async def test_the_first_sync_tells_the_address_book_with_its_own_times(start: Start, tmp_path: Path) -> None:
@@ -123,6 +85,16 @@ async def test_blocklist_and_groups_are_told_whole_and_the_list_of_groups_last(s
     assert last.groups == {group.group for group in groups}
 
 
+async def test_the_address_book_is_told_whole_after_its_names(start: Start, tmp_path: Path) -> None:
+    context = RecordingContext(tmp_path)
+    await synced(start, context)
+    names = [fact for fact in context.told if isinstance(fact, FieldFact) and fact.field is Field.FULL_NAME]
+    (book,) = books(context)
+    assert book.users == {fact.user for fact in names}
+    assert book.observed_at == max(fact.observed_at for fact in names)
+    assert context.told.index(book) > max(context.told.index(fact) for fact in names)
+
+
 async def test_completion_is_reported_after_the_facts_and_with_matching_counts(start: Start, tmp_path: Path) -> None:
     context = RecordingContext(tmp_path, SandboxSettings(people=3000))
     context.gate.clear()
@@ -148,81 +120,6 @@ async def test_one_persons_facts_stand_near_each_other(start: Start, tmp_path: P
             digits = fact.user.digits
             spots.setdefault(pairs.get(digits, digits), []).append(spot)
     assert max(max(where) - min(where) for where in spots.values()) < 12
-
-
-async def test_a_restart_on_the_same_world_tells_nothing_again(
-    start: Start, engine: SandboxEngine, tmp_path: Path
-) -> None:
-    first = RecordingContext(tmp_path)
-    await (await synced(start, first)).stop()
-    second = RecordingContext(tmp_path, vault=first.kept, synced=first.synced)
-    session = await start(second)
-    await second.until_status(SessionStatus.WORKING)
-    await session.check([JOHN])
-    assert second.told == []
-    service = await open_service(engine)
-    service.phone_edits_contact(JOHN, "Jon")
-    await second.until(lambda: bool(second.told))
-    assert [fact.value for fact in second.fields(JOHN, Field.FULL_NAME)] == ["Jon"]
-
-
-async def test_changes_made_while_the_session_was_down_are_told_at_the_next_start(
-    start: Start, engine: SandboxEngine, tmp_path: Path
-) -> None:
-    first = RecordingContext(tmp_path)
-    await (await synced(start, first)).stop()
-    service = await open_service(engine)
-    service.phone_edits_contact(JOHN, "Jon", "Dough")
-    service.phone_deletes_contact(BEATRIZ)
-    second = RecordingContext(tmp_path, vault=first.kept, synced=first.synced)
-    await start(second)
-    await second.until(lambda: bool(second.fields(BEATRIZ, Field.FULL_NAME)))
-    assert [fact.value for fact in second.fields(JOHN, Field.LAST_NAME)] == ["Dough"]
-    assert second.fields(BEATRIZ, Field.FULL_NAME)[0].value is None
-    assert not any(isinstance(fact, GroupFact) for fact in second.told)
-
-
-async def test_a_sync_that_was_cut_short_is_told_again_in_full(start: Start, tmp_path: Path) -> None:
-    first = RecordingContext(tmp_path)
-    first.gate.clear()
-    session = await start(first)
-    await first.until_status(SessionStatus.WORKING)
-    await session.stop()
-    assert first.told == []
-    second = RecordingContext(tmp_path, vault=first.kept, synced=first.synced)
-    await synced(start, second)
-    assert second.fields(JOHN, Field.FULL_NAME)[0].observed_at == 1_709_371_200_000
-
-
-async def test_a_world_file_that_was_edited_is_told_again_and_what_is_gone_is_taken_back(
-    start: Start, tmp_path: Path, clock: Clock
-) -> None:
-    file = tmp_path / "small.json"
-    file.write_text(json.dumps(WORLD))
-    settings = SandboxSettings(world=str(file))
-    first = RecordingContext(tmp_path, settings)
-    await (await synced(start, first)).stop()
-
-    clock.now += 60_000
-    edited = json.loads(json.dumps(WORLD))
-    edited["accounts"][0]["addressBook"] = [{"phone": "+1 202 555 0101", "firstName": "Anna"}]
-    edited["accounts"][0]["chats"] = []
-    file.write_text(json.dumps(edited))
-    second = RecordingContext(tmp_path, settings, vault=first.kept, synced=set(first.synced))
-    await (await synced(start, second)).stop()
-    (ana,) = second.fields(ANA, Field.FULL_NAME)
-    assert (ana.value, ana.observed_at) == ("Anna", clock.now)
-    assert [fact.value for fact in second.fields(ANA, Field.LAST_NAME)] == [None]
-    assert [(fact.value, fact.observed_at) for fact in second.fields(BEN, Field.FULL_NAME)] == [(None, clock.now)]
-    assert [fact.value for fact in second.fields(BEN_LID, Field.CHAT)] == [None]
-
-    file.write_text(json.dumps(WORLD))
-    third = RecordingContext(tmp_path, settings, vault=first.kept, synced=set(second.synced))
-    await synced(start, third)
-    (ben,) = third.fields(BEN, Field.FULL_NAME)
-    assert ben.value == "Ben"
-    assert ben.observed_at > clock.now
-    assert not [fact for fact in third.told if isinstance(fact, FieldFact) and fact.value is None]
 
 
 async def test_a_change_made_on_the_phone_reaches_a_running_session(
@@ -342,22 +239,6 @@ async def test_refreshing_groups_tells_them_as_of_now(start: Start, tmp_path: Pa
     assert isinstance(told[-1], GroupListFact)
 
 
-async def test_after_a_deleted_journal_the_world_is_told_again(
-    start: Start, engine: SandboxEngine, tmp_path: Path
-) -> None:
-    first = RecordingContext(tmp_path)
-    session = await synced(start, first)
-    await session.update_contact(Person(JOHN, None), "Johannes", None, save_on_phone=True)
-    await session.stop()
-    (engine.data_dir / "worlds" / "demo" / "changes.jsonl").unlink()
-    second = RecordingContext(tmp_path, vault=first.kept, synced=set(first.synced))
-    await start(second)
-    await second.until(lambda: bool(second.fields(JOHN, Field.LAST_NAME)))
-    last = max(second.fields(JOHN, Field.FULL_NAME), key=lambda fact: fact.observed_at)
-    assert last.value == "John Doe"
-    assert last.observed_at > first.fields(JOHN, Field.FULL_NAME)[-1].observed_at
-
-
 async def test_two_that_catch_up_at_once_tell_every_change_once(engine: SandboxEngine, tmp_path: Path) -> None:
     context, line, service = RecordingContext(tmp_path), Line(1), await open_service(engine)
     line.move(WireState.OPEN)
@@ -370,26 +251,3 @@ async def test_two_that_catch_up_at_once_tell_every_change_once(engine: SandboxE
     context.gate.set()
     await asyncio.gather(*both)
     assert [fact.value for fact in context.fields(JOHN_LID, Field.ABOUT)] == ["One", "Two"]
-
-
-async def test_a_session_whose_vault_was_emptied_is_told_everything_again_and_what_was_deleted_meanwhile(
-    start: Start, engine: SandboxEngine, tmp_path: Path, clock: Clock
-) -> None:
-    first = RecordingContext(tmp_path)
-    await (await synced(start, first)).stop()
-    clock.now += 1000
-    (await open_service(engine)).phone_deletes_contact(BEATRIZ)
-    second = RecordingContext(tmp_path, synced=set(first.synced))
-    await synced(start, second)
-    assert [fact.value for fact in second.fields(BEATRIZ, Field.FULL_NAME)] == [None]
-    (john,) = second.fields(JOHN, Field.FULL_NAME)
-    assert john.observed_at > clock.now
-
-
-async def test_what_was_told_of_another_account_is_not_taken_back(start: Start, tmp_path: Path) -> None:
-    first = RecordingContext(tmp_path)
-    await (await synced(start, first)).stop()
-    second = RecordingContext(tmp_path, SandboxSettings(account="12025550114"), vault=first.kept)
-    await synced(start, second)
-    assert not second.fields(JOHN, Field.FULL_NAME)
-    assert not [fact for fact in second.told if isinstance(fact, FieldFact) and fact.value is None]

@@ -118,7 +118,7 @@ def event_facts(row: Row) -> Iterator[Fact]:
     at = row["at"]
     match row["type"]:
         case "contact" | "contact_removed":
-            yield from _contact_facts(row, gone=True)
+            yield from _contact_facts(row)
         case "blocked" | "unblocked":
             for user in person_in(row).identifiers:
                 yield FieldFact(user, Field.BLOCKED, row["type"] == "blocked", Source.NOTIFICATION, at)
@@ -162,18 +162,11 @@ def groups_fact(ids: Sequence[str], as_of: int) -> GroupListFact:
     return GroupListFact(frozenset(parse_group(text) for text in ids), Source.GROUP, as_of)
 
 
-def unsaved_facts(user: UserId, at: int) -> Iterator[Fact]:
-    """Somebody is not in the address book any more."""
-    for field, _ in NAMES:
-        yield FieldFact(user, field, None, Source.ADDRESS_BOOK, at)
-
-
-def _contact_facts(row: Row, *, gone: bool = False) -> Iterator[Fact]:
-    """A line of the address book; in a change, what is missing is gone."""
+def _contact_facts(row: Row) -> Iterator[Fact]:
+    """A line of the address book; what it lacks is gone."""
     yield from _pair(row, Source.ADDRESS_BOOK)
     for field, key in NAMES:
-        if gone or row.get(key) is not None:
-            yield FieldFact(person_in(row).id, field, row.get(key), Source.ADDRESS_BOOK, row["at"])
+        yield FieldFact(person_in(row).id, field, row.get(key), Source.ADDRESS_BOOK, row["at"])
 
 
 def _met_facts(row: Row) -> Iterator[Fact]:

@@ -6,7 +6,6 @@ from functools import partial
 import pytest
 
 from lidbook.testing import EngineCompliance, Opening, Simulation
-from lidbook.testing.cast import Cast
 from lidbook.testing.stage import Stage
 from lidbook.values import SessionStatus, StatusReason
 from lidbook.world.conditions import Kind
@@ -39,17 +38,6 @@ class TestGateway(EngineCompliance):
     """All of it, and what is this gateway's own."""
 
     engine = GatewayEngine
-
-    async def test_what_was_deleted_between_two_links_is_gone(self, linked: Stage, cast: Cast) -> None:
-        """A new device gets a whole snapshot, which says nothing of who is not in it."""
-        phone = cast.friend.phone
-        assert phone is not None
-        linked.simulation.make(Kind.LOGOUT)
-        await linked.status(SessionStatus.FAILED, StatusReason.LOGGED_OUT)
-        linked.simulation.service.phone_deletes_contact(phone)
-        await linked.lidbook.sessions.start("main")
-        await linked.working()
-        await linked.until(lambda: linked.contact(phone)["isMyContact"] is False, "the deletion before it was linked")
 
     async def test_a_code_that_expired_is_replaced(self, stage: Stage, gateway: Gateway) -> None:
         """The next one is shown, and links as the first would have."""

@@ -1,5 +1,6 @@
 """What happens while the session works arrives in the directory, from whichever side it was done."""
 
+from functools import partial
 from pathlib import Path
 
 from lidbook.capabilities import Capability, Feed
@@ -99,7 +100,7 @@ class Changes(OnStage):
         """
         lid, live = lid_of(cast.friend), linked.session.live
         before = await live.picture(lid)
-        linked.simulation.later()
+        await linked.simulation.later()
         linked.simulation.live.change_picture(lid, None)
         told = linked.record.facts
         await linked.until(
@@ -117,7 +118,7 @@ class Changes(OnStage):
         """
         lid, live = lid_of(cast.friend), linked.session.live
         before, told = await live.picture(lid), len(linked.record.facts)
-        linked.simulation.later()
+        await linked.simulation.later()
         linked.simulation.live.change_picture(lid, "another")
         await linked.until(
             lambda: any(isinstance(f, FieldFact) and f.field is Field.PICTURE for f in linked.record.facts[told:]),
@@ -173,13 +174,29 @@ class Changes(OnStage):
         """
         lid, live = lid_of(cast.friend), linked.session.live
         assert await live.about(lid) == cast.friend.about
-        linked.simulation.later()
+        await linked.simulation.later()
         linked.simulation.live.change_about(lid, "Brand new")
 
         async def about() -> str | None:
             return await live.about(lid)
 
         await linked.eventually(about, "Brand new", "the new about text")
+
+    @needs(Capability.CONTACTS_ABOUT)
+    async def test_news_of_the_second_of_an_answer_is_newer(self, linked: Stage, cast: Cast) -> None:
+        """An about text that was asked for, and changed later in the same second, is the new one.
+
+            12:00:05.120 asked: "Hello"      12:00:05.640 changed; the stanza says 12:00:05      ->  the new one
+
+        If this fails: the wire counts whole seconds, and answers carry milliseconds; give what is announced the time of
+        `lidbook.clock.within_second`, and not the beginning of the second.
+        """
+        lid, live = lid_of(cast.friend), linked.session.live
+        for text in ("Brand new", "Newer still"):  # twice: the first time a second may end in between
+            await live.about(lid, refresh=True)
+            await linked.simulation.later()
+            linked.simulation.live.change_about(lid, text)
+            await linked.eventually(partial(live.about, lid), text, "the new about text")
 
     @needs(Feed.LIDS, Feed.PUSHNAMES, Feed.CONTACTS)
     async def test_a_number_that_somebody_else_takes_over_is_theirs(

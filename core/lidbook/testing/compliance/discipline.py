@@ -5,7 +5,7 @@ from typing import Final
 
 from lidbook.capabilities import Feed
 from lidbook.clock import now_ms
-from lidbook.facts import Field, FieldFact, Source
+from lidbook.facts import ContactListFact, Field, FieldFact, Source
 from lidbook.testing.cast import phone_of
 from lidbook.testing.compliance.base import OnStage
 from lidbook.testing.needs import needs, world_of
@@ -42,6 +42,8 @@ class Discipline(OnStage):
         wrong = [f for f in fields if f.field in _BOOK and f.source is not Source.ADDRESS_BOOK]
         wrong += [f for f in fields if f.field in _OWN and f.source is Source.ADDRESS_BOOK]
         assert wrong == []
+        lists = [fact for fact in linked.record.facts if isinstance(fact, ContactListFact)]
+        assert {each.source for each in lists} <= {Source.ADDRESS_BOOK}, "a list of contacts is the address book"
         assert [f for f in fields if f.field is Field.ME] == [], "the core says who `me` is"
 
     @needs(Feed.CONTACTS)

@@ -103,8 +103,8 @@ class Lifecycle(OnStage):
     async def test_what_was_deleted_while_it_was_stopped_is_gone(self, linked: Stage, cast: Cast) -> None:
         """A contact that the phone deletes while the session is stopped is no contact once it runs.
 
-        If this fails: a first sync that is fetched anew says nothing of what is gone; ask for the changes since the
-        last connection, or compare with what was told before, and feed the names with None.
+        If this fails: ask for the changes since the last connection, and feed the names with None; where the first sync
+        is fetched anew, tell a `ContactListFact` of it.
         """
         phone = phone_of(cast.friend)
         await linked.lidbook.sessions.stop("main")
@@ -192,6 +192,25 @@ class Lifecycle(OnStage):
         await linked.lidbook.sessions.start("main")
         await linked.until(lambda: len(linked.record.codes) > codes, "a new QR code")
         await linked.working()
+
+    @needs(Feed.CONTACTS, Feed.QR)
+    async def test_what_was_deleted_between_two_links_is_gone(self, linked: Stage, cast: Cast) -> None:
+        """A contact that the phone deletes while the device is not linked is no contact after the new first sync.
+
+            linked: Ada, Ben      removed      phone deletes Ben      linked anew: Ada      ->  Ben is no contact
+
+        If this fails: a first sync says nothing of who is not in it; when the whole address book was told, tell a
+        `ContactListFact` with everybody in it, as of when the book was read or last changed.
+        """
+        gone, stays = phone_of(cast.friend), phone_of(cast.other_friend)
+        linked.simulation.make(Kind.LOGOUT)
+        await linked.status(SessionStatus.FAILED, StatusReason.LOGGED_OUT)
+        linked.simulation.service.phone_deletes_contact(gone)
+        await linked.lidbook.sessions.start("main")
+        await linked.working()
+        await linked.until(lambda: linked.contact(gone)["isMyContact"] is False, "the deletion before it was linked")
+        assert linked.contact(gone)["name"] is None
+        assert linked.contact(stays)["isMyContact"] is True, "somebody who is in the address book is gone as well"
 
     @needs(Capability.SESSION_LOGOUT, Feed.QR)
     async def test_logging_out_forgets_the_link(self, linked: Stage) -> None:
