@@ -11,6 +11,7 @@ import typer
 from lidbook import __version__
 from lidbook_api.commands import backup, doctor, keys, sessions, webhooks
 from lidbook_api.commands import engine as engine_commands
+from lidbook_api.commands import engines as engines_commands
 from lidbook_api.commands.strangers import OWN, add_commands
 
 cli = typer.Typer(
@@ -22,6 +23,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 cli.add_typer(engine_commands.commands, name="engine")
+cli.add_typer(engines_commands.commands, name="engines")
 cli.add_typer(keys.commands, name="keys")
 cli.add_typer(sessions.commands, name="sessions")
 cli.add_typer(webhooks.commands, name="webhooks")
@@ -82,24 +84,6 @@ def serve(
         region=region,
     )
     raise typer.Exit(run(wanted))
-
-
-@cli.command()
-def engines() -> None:
-    """List the engines that are installed, and whether what they need is on this machine."""
-    from lidbook.data_dir import default_data_dir  # noqa: PLC0415
-    from lidbook.registry import EngineRegistry  # noqa: PLC0415
-
-    registry = EngineRegistry.load()
-    for engine in registry.loaded():
-        state = engine(default_data_dir() / "engines" / engine.name).runtime().check()
-        aliases = f" (also {', '.join(engine.aliases)})" if engine.aliases else ""
-        print(f"{engine.name}{aliases}")
-        print(f"    {engine.title}")
-        print(f"    from {registry.distribution(engine.name) or 'nowhere'}")
-        print("    ready" if state.ready else f"    not ready: {state.reason}; {state.remedy or 'no remedy is known'}")
-    for name, reason in sorted(registry.broken.items()):
-        print(f"{name}\n    cannot be used: {reason}")
 
 
 @cli.command()

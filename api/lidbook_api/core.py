@@ -69,7 +69,10 @@ def running(request: Request, name: str) -> Session:
 
 def served_by(session: Session) -> Headers:
     """Headers of every answer of a session: whose people these are."""
-    return [(b"lidbook-engine", session.engine.name.encode())]
+    headers = [(b"lidbook-engine", session.engine.name.encode())]
+    if session.network is not None:
+        headers.append((b"lidbook-network", b"sandbox"))
+    return headers
 
 
 def told(session: Session) -> Headers:

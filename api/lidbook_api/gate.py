@@ -22,8 +22,8 @@ MAX_URL: Final = 16 * 1024
 """Bytes of path and query together."""
 
 OUR_HEADERS: Final = (
-    "Lidbook-Engine, Lidbook-Error, Lidbook-Lid, Lidbook-Picture, Lidbook-Reason, Lidbook-Stale, Lidbook-Sync, "
-    "Retry-After, X-Total-Count"
+    "Lidbook-Engine, Lidbook-Error, Lidbook-Lid, Lidbook-Network, Lidbook-Picture, Lidbook-Reason, Lidbook-Stale, "
+    "Lidbook-Sync, Retry-After, X-Total-Count"
 )
 """Response headers that pages of other origins may read."""
 

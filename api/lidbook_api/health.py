@@ -13,7 +13,9 @@ from pydantic import JsonValue
 from lidbook.app import Lidbook
 from lidbook.clock import now_ms
 from lidbook.directory.database import Database
+from lidbook.network_descriptor import described
 from lidbook.sessions.session import Session
+from lidbook_api.readiness import Readiness
 
 PATIENCE: Final = 2.0
 """Seconds in which the database must have written something."""
@@ -55,16 +57,24 @@ def _beat(connection: sqlite3.Connection) -> None:
 
 
 async def health(
-    lidbook: Lidbook, probe: WriteProbe, sessions: Iterable[Session], *, free_needed: int, stopping: bool
+    lidbook: Lidbook,
+    probe: WriteProbe,
+    readiness: Readiness,
+    sessions: Iterable[Session],
+    *,
+    free_needed: int,
+    stopping: bool,
 ) -> tuple[dict[str, JsonValue], bool]:
     """The document in the form of WAHA's, and whether all is well."""
     checks: dict[str, Check] = {
         "dataDir.space": await _space(lidbook, free_needed),
         "database": _check(await probe.fault(PATIENCE)),
         "sessions": {"status": "up", **Counter(session.status.value for session in sessions)},
-        "engines": {"status": "up", "usable": [*lidbook.engines.names()], "broken": {**lidbook.engines.broken}},
+        "engines": await _engines(lidbook, readiness),
         "plugins": {"status": "up", "usable": _strangers(lidbook), "broken": {**lidbook.hooks.broken}},
     }
+    if lidbook.network is not None:
+        checks["network"] = {"status": "up", "sandbox": True, "message": described(lidbook.network)}
     errors = {name: check for name, check in checks.items() if check["status"] == "down"}
     status = "shutting_down" if stopping else "error" if errors else "ok"
     body: dict[str, JsonValue] = {
@@ -85,6 +95,17 @@ async def _space(lidbook: Lidbook, needed: int) -> Check:
         return {"status": "down", "path": str(data_dir), "message": str(error)}
     status = "up" if free >= needed else "down"
     return {"status": status, "path": str(data_dir), "freeBytes": free, "neededBytes": needed}
+
+
+async def _engines(lidbook: Lidbook, readiness: Readiness) -> Check:
+    """Those that are installed; `notReady` are those of them that lack something on this machine, with what mends it.
+
+    None of it makes a server ill: a session that needs what is not there is FAILED, and says why.
+    """
+    states = await readiness.of_all(lidbook.engines.loaded())
+    lacking: dict[str, JsonValue] = {name: state.complaint for name, state in states.items() if not state.ready}
+    usable: list[JsonValue] = [*lidbook.engines.names()]
+    return {"status": "up", "usable": usable, "notReady": lacking, "broken": {**lidbook.engines.broken}}
 
 
 def _strangers(lidbook: Lidbook) -> list[JsonValue]:

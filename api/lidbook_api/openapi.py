@@ -36,6 +36,7 @@ TAGS: Final[list[dict[str, str]]] = [
 
 _HEADERS: Final = {
     "Lidbook-Engine": ("The engine that serves the session.", "sandbox"),
+    "Lidbook-Network": ("There when engines speak to a sandbox network, and not to WhatsApp.", "sandbox"),
     "Lidbook-Stale": ("The session's status, when it is not WORKING and this may be out of date.", "STOPPED"),
     "Lidbook-Sync": ("`incomplete` until the first sync of the contacts is complete.", "incomplete"),
     "Lidbook-Reason": ("Why the session is in its status.", "logged_out"),
@@ -228,7 +229,9 @@ def _responses(operation: Operation) -> dict[str, Any]:
         media = {kind: {"schema": schema} for kind, schema in operation.media.items()}
         success = {"description": "Success.", "content": json | media}
     if operation.headers:
-        success["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in operation.headers}
+        names = {"Lidbook-Engine": ("Lidbook-Engine", "Lidbook-Network")}  # they always go together
+        each = [name for header in operation.headers for name in names.get(header, (header,))]
+        success["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in each}
     responses: dict[str, Any] = {str(operation.status): success, **operation.extra_responses}
     for name in _faults(operation):
         responses[_FAULTS[name][0]] = {"$ref": f"#/components/responses/{name}"}

@@ -166,7 +166,10 @@ class SessionEngine(Shape):
     engine: str = Field(examples=["sandbox"])
     title: str
     assumed: bool = Field(description="Whether nobody chose this engine: its people are simulated then.")
-    note: str | None = Field(default=None, description="What to do about it, when assumed.")
+    network: Literal["sandbox"] | None = Field(
+        default=None, description="There when the server speaks to a sandbox network, and not to WhatsApp."
+    )
+    note: str | None = Field(default=None, description="What that means, and what to do about it.")
 
 
 class SessionInfo(Shape):

@@ -56,6 +56,10 @@ class ServerStatus(Shape):
     start_timestamp: int = Field(examples=[1723788847247])
     uptime: int = Field(examples=[3600000])
     worker: Worker
+    network: Literal["sandbox"] | None = Field(
+        default=None, description="There when engines speak to a sandbox network, and not to WhatsApp."
+    )
+    note: str | None = Field(default=None, description="What that means.")
 
 
 class ServerStopRequest(Shape):
@@ -77,6 +81,14 @@ class Distribution(Shape):
     version: str = Field(examples=["0.1.0"])
 
 
+class EngineRuntime(Shape):
+    """Whether what the engine needs is on this machine."""
+
+    ready: bool
+    reason: str | None
+    remedy: str | None = Field(description="The command that mends it.")
+
+
 class EngineInfo(Shape):
     """An engine. One that is not usable has only name and reason."""
 
@@ -88,14 +100,7 @@ class EngineInfo(Shape):
     default: bool = Field(default=False, description="Whether sessions that name no engine get this one.")
     distribution: Distribution | None = None
     sessions: int = Field(default=0, description="How many sessions use it.")
-
-
-class EngineRuntime(Shape):
-    """Whether what the engine needs is on this machine."""
-
-    ready: bool
-    reason: str | None
-    remedy: str | None = Field(description="The command that mends it.")
+    runtime: EngineRuntime | None = None
 
 
 class CapabilityLevel(Shape):

@@ -14,6 +14,7 @@ from lidbook_api.events import EventWriter
 from lidbook_api.health import WriteProbe
 from lidbook_api.metrics.meter import Meter
 from lidbook_api.metrics.scrape import Metrics
+from lidbook_api.readiness import Readiness
 from lidbook_api.settings import ServerSettings
 from lidbook_api.stopping import Stopping
 from lidbook_api.webhooks.destinations import Destinations
@@ -32,6 +33,7 @@ class Services:
         self.audit = Audit(lidbook.database)
         self.stopping = Stopping()
         self.probe = WriteProbe(lidbook.database)
+        self.readiness = Readiness(lidbook.settings.data_dir)
         self.events = EventWriter(lidbook.instance(), environment(default_engine, settings.worker_id))
         self.sockets = Sockets(
             lidbook, self.events, self.keys.holds, settings.ws_connections, look_every=settings.ws_ping_seconds

@@ -25,8 +25,9 @@ from pydantic import ValidationError
 
 from lidbook import __version__, logs
 from lidbook.app import CoreSettings, Lidbook
-from lidbook.engine import Engine
+from lidbook.engine import Engine, Network
 from lidbook.errors import LidbookError
+from lidbook.network_descriptor import described
 from lidbook.registry import EngineRegistry
 from lidbook.sessions.sessions import DEFAULT_ENGINE
 from lidbook_api.access.key_text import PREFIX, WeakKey
@@ -140,7 +141,8 @@ async def _serve(
                 lidbook.hooks.tell_server_started(_url(listening), settings.data_dir)
                 sessions = await describe_sessions(lidbook)
                 locked: bool = app.state.services.keys.locked
-                lines = (*_where(settings, listening), *changed, *sessions, *_try_it(lidbook, listening, locked=locked))
+                where = _where(settings, lidbook.network, listening)
+                lines = (*where, *changed, *sessions, *_try_it(lidbook, listening, locked=locked))
                 _say("\n".join(lines))
 
             services: Services = app.state.services
@@ -350,9 +352,11 @@ def _url(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _where(settings: ServerSettings, listening: socket.socket) -> Iterator[str]:
+def _where(settings: ServerSettings, network: Network | None, listening: socket.socket) -> Iterator[str]:
     url = _url(listening)
     yield f"Lidbook {__version__} listens on {url}"
+    if network is not None:
+        yield f"  NETWORK     {described(network)}"
     if settings.public_url is not None:
         yield f"  clients     {settings.public_url}"
     if settings.swagger_enabled:

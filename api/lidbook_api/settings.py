@@ -62,7 +62,7 @@ class ServerSettings(WebhookSettings):
     )
     """The engine of sessions that name none; `sandbox` when this names none either."""
     network: OptionalText = Field(default=None, validation_alias=_aliases("LIDBOOK_NETWORK"))
-    """Descriptor of a sandbox network for all engines; None is the real WhatsApp."""
+    """Descriptor of a sandbox network for all engines, or `sandbox` for the data dir's own; None is WhatsApp itself."""
     api_key: SecretStr | None = Field(default=None, validation_alias=_aliases(*KEY_VARIABLES))
     """The key clients send as `X-Api-Key`: itself, or `sha512:<hex>`."""
     no_api_key: Boolean = Field(default=False, validation_alias=_aliases("LIDBOOK_NO_API_KEY", "WAHA_NO_API_KEY"))

@@ -1,14 +1,35 @@
 """A session, its account and its config as clients are shown them."""
 
+from typing import Final
 from urllib.parse import urlsplit
 
 from pydantic import JsonValue
 
+from lidbook.network_descriptor import OWN, SPOKEN_TO
 from lidbook.redaction import HIDDEN
 from lidbook.session_config import SessionConfig
 from lidbook.sessions.session import Session
 from lidbook.values import Account, SessionStatus
 from lidbook_api.access.scopes import Access, Scope
+
+ASSUMED_NOTE: Final = (
+    "No engine was named, so this is the sandbox: its people are simulated. Name one in config.engine, or in "
+    "LIDBOOK_DEFAULT_ENGINE."
+)
+
+
+def engine(session: Session) -> dict[str, object]:
+    """What serves the session; with a note where its people are simulated and nobody may have meant that."""
+    body: dict[str, object] = {
+        "engine": session.engine.name,
+        "title": session.engine.title,
+        "assumed": session.engine_assumed,
+    }
+    if session.network is not None:
+        body |= {"network": OWN, "note": SPOKEN_TO}
+    if session.engine_assumed:
+        body["note"] = ASSUMED_NOTE
+    return body
 
 
 def me(account: Account) -> dict[str, object]:

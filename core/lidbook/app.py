@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-import orjson
 import structlog
 
 from lidbook.changelog.retention import keep_pruned
@@ -14,8 +13,8 @@ from lidbook.clock import now_ms
 from lidbook.data_dir import DataDirLock, database_path
 from lidbook.directory.database import Database
 from lidbook.engine import ClientConfig, Network
-from lidbook.errors import InvalidConfig
 from lidbook.hooks import Hooks
+from lidbook.network_descriptor import SPOKEN_TO, find_network
 from lidbook.registry import EngineRegistry
 from lidbook.session_config import WebhookConfig
 from lidbook.sessions.live import DEADLINE
@@ -32,7 +31,7 @@ class CoreSettings:
     default_engine: str | None = None
     """Engine of sessions that name none; None means the sandbox, said loudly."""
     network: str | None = None
-    """Path of a sandbox network's descriptor; None means WhatsApp itself."""
+    """Path of a sandbox network's descriptor, or `sandbox` for the data dir's own; None means WhatsApp itself."""
     ready_timeout: float = 10.0
     """Seconds that a request waits for a session that is STARTING."""
     budget_factor: float = 1.0
@@ -65,8 +64,10 @@ class Lidbook:
         lock: DataDirLock,
         sessions: Sessions,
         pruning: "asyncio.Task[None]",
+        network: Network | None,
     ) -> None:
         self.settings = settings
+        self.network = network
         self.engines = engines
         self.hooks = hooks
         self.sessions = sessions
@@ -80,10 +81,10 @@ class Lidbook:
     ) -> Self:
         """Lock the data dir, open the database, and bring back what was running, in the background.
 
-        Raises `DataDirLocked` when another server has it, `InvalidConfig` for a network descriptor that is none.
+        Raises `DataDirLocked` when another server has it, `InvalidConfig` for a sandbox network that is not there.
         """
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        network = _network(settings.network)
+        network = await find_network(settings.network, settings.data_dir)
         lock = DataDirLock(settings.data_dir)
         database: Database | None = None
         try:
@@ -106,6 +107,8 @@ class Lidbook:
                 delays=settings.delays,
                 log=structlog.stdlib.get_logger("lidbook.core"),
             )
+            if network is not None:
+                around.log.warning(SPOKEN_TO, websocket=network.websocket)
             sessions = Sessions(around, engines, settings.default_engine, settings.ready_timeout)
             await sessions.load()
         except BaseException:
@@ -114,7 +117,7 @@ class Lidbook:
             lock.release()
             raise
         pruning = asyncio.create_task(keep_pruned(database, settings.log_days, around.clock, around.log))
-        return cls(settings, engines, hooks, database, lock, sessions, pruning)
+        return cls(settings, engines, hooks, database, lock, sessions, pruning, network)
 
     def instance(self) -> str:
         """What tells this database from any other."""
@@ -130,18 +133,3 @@ class Lidbook:
         finally:
             await asyncio.to_thread(self.database.close)
             self._lock.release()
-
-
-def _network(path: str | None) -> Network | None:
-    if path is None:
-        return None
-    try:
-        described = orjson.loads(Path(path).read_bytes())
-        return Network(
-            websocket=described["websocket"],
-            web_page=described["web_page"],
-            root_key=bytes.fromhex(described["root_key"]),
-            control_url=described["control_url"],
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InvalidConfig([f"{path} does not describe a sandbox network: {error}"]) from error

@@ -110,7 +110,8 @@ async def serve(
     settings = settings or ServerSettings.model_construct()
     engines = EngineRegistry.of(SandboxEngine, PoorEngine)
     lidbook = await Lidbook.open(
-        CoreSettings(data_dir, ready_timeout=0.3, deadline=1, webhooks=settings.webhooks), engines=engines
+        CoreSettings(data_dir, network=settings.network, ready_timeout=0.3, deadline=1, webhooks=settings.webhooks),
+        engines=engines,
     )
     app = create_app(lidbook, settings)
     config = configured(app, settings, door)

@@ -98,7 +98,12 @@ async def test_health_tells_what_is_there(shared: Served) -> None:
     assert body["info"]["dataDir.space"]["path"] == str(shared.lidbook.settings.data_dir)
     assert body["info"]["database"] == {"status": "up"}
     assert body["info"]["sessions"] == {"status": "up", "WORKING": 1}
-    assert body["info"]["engines"] == {"status": "up", "usable": ["poor", "sandbox"], "broken": {}}
+    assert body["info"]["engines"] == {
+        "status": "up",
+        "usable": ["poor", "sandbox"],
+        "notReady": {},
+        "broken": {},
+    }
     assert body["info"]["plugins"]["broken"] == {}
 
 

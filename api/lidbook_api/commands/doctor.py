@@ -52,6 +52,7 @@ def _findings(data_dir: Path | None) -> "list[Finding]":
     if settings is not None:
         findings += [configured.keys(settings), *machine.port(settings.host, settings.port, served=process is not None)]
         findings += configured.default_engine(settings, registry, os.environ)
+        findings += configured.network(settings)
     findings += [*data.folder(folder), data.server(process), *about_database]
     findings += installed.engines(registry, folder, stored.sessions)
     findings += [*installed.plugins(Hooks.load()), *installed.commands(add_commands(typer.Typer()))]

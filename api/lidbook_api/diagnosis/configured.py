@@ -1,9 +1,11 @@
 """How the server would be configured if it were started here and now."""
 
+import asyncio
 import sqlite3
 from collections.abc import Iterator, Mapping
 
 from lidbook.errors import LidbookError
+from lidbook.network_descriptor import described, find_network, start_command
 from lidbook.registry import EngineRegistry
 from lidbook_api.access.key_text import PREFIX
 from lidbook_api.access.local import has_admin_key
@@ -36,6 +38,18 @@ def default_engine(settings: ServerSettings, registry: EngineRegistry, given: Ma
     except LidbookError as error:
         says = f"{variable_of('default_engine', given)}: {error.message}"
         yield Finding("settings", Level.BROKEN, says, "name one that is installed, or unset it")
+
+
+def network(settings: ServerSettings) -> Iterator[Finding]:
+    """The sandbox network in WhatsApp's place, where one is asked for."""
+    try:
+        found = asyncio.run(find_network(settings.network, settings.data_dir))
+    except LidbookError as error:
+        remedy = f"{start_command(settings.data_dir)}, or unset LIDBOOK_NETWORK to speak to WhatsApp"
+        yield Finding("network", Level.BROKEN, error.message, remedy)
+        return
+    if found is not None:
+        yield Finding("network", Level.WARNING, described(found), "unset LIDBOOK_NETWORK to speak to WhatsApp")
 
 
 def keys(settings: ServerSettings) -> Finding:

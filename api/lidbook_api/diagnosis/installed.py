@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from lidbook.engine import Engine
 from lidbook.hooks import Hooks
 from lidbook.registry import EngineRegistry
-from lidbook.runtime import RuntimeStatus
+from lidbook.runtime import look
 from lidbook_api.diagnosis.data import StoredSession
 from lidbook_api.diagnosis.finding import Finding, Level
 
@@ -15,7 +14,7 @@ def engines(registry: EngineRegistry, data_dir: Path, sessions: Iterable[StoredS
     """Each engine, and each session whose engine is not to be had."""
     wanted = [session for session in sessions if session.desired == "running"]
     for engine in registry.loaded():
-        state = _look(engine, data_dir)
+        state = look(engine, data_dir / "engines" / engine.name)
         check = f"engine {engine.name}"
         if state.ready:
             yield Finding(check, Level.OK, "ready")
@@ -45,13 +44,6 @@ def commands(faults: Iterable[str]) -> Iterator[Finding]:
     """Further commands that cannot be used, one line each."""
     for fault in faults:
         yield Finding("command", Level.BROKEN, fault.removeprefix("lidbook: "), "uninstall or mend that package")
-
-
-def _look(engine: type[Engine], data_dir: Path) -> RuntimeStatus:
-    try:
-        return engine(data_dir / "engines" / engine.name).runtime().check()
-    except Exception as error:  # noqa: BLE001 - a stranger's engine may raise anything, and that is the finding
-        return RuntimeStatus(ready=False, reason=f"its check failed: {type(error).__name__}: {error}")
 
 
 def _some(names: list[str]) -> str:

@@ -1,6 +1,5 @@
 """The server itself: is it alive, what is it, what can its engines do."""
 
-import asyncio
 import os
 import time
 from collections import Counter
@@ -13,6 +12,8 @@ from starlette.types import Scope as ASGIScope
 
 from lidbook import features
 from lidbook.engine import Engine
+from lidbook.network_descriptor import OWN, SPOKEN_TO
+from lidbook.runtime import RuntimeStatus
 from lidbook_api.access.scopes import Scope
 from lidbook_api.answers import JSON, Answer, json_answer, json_bytes
 from lidbook_api.bodies import flag, read_object
@@ -43,6 +44,7 @@ async def health(request: Request) -> Response:
     body, is_well = await look(
         services.lidbook,
         services.probe,
+        services.readiness,
         sessions_of(request).all(),
         free_needed=services.settings.health_free_mb * MEGABYTE,
         stopping=services.stopping.asked,
@@ -60,7 +62,10 @@ async def status(request: Request) -> Response:
     state = request.app.state
     uptime = int((time.monotonic() - cast("float", state.started)) * 1000)
     worker = {"id": services_of(request).settings.worker_id}
-    return json_answer({"startTimestamp": state.started_at, "uptime": uptime, "worker": worker})
+    body = {"startTimestamp": state.started_at, "uptime": uptime, "worker": worker}
+    if lidbook_of(request).network is not None:
+        body |= {"network": OWN, "note": SPOKEN_TO}
+    return json_answer(body)
 
 
 async def server_environment(request: Request) -> Response:
@@ -102,7 +107,8 @@ async def list_engines(request: Request) -> Response:
     """The engines that are installed."""
     lidbook = lidbook_of(request)
     used = Counter(session.engine.name for session in sessions_of(request).all())
-    engines = [_engine(request, engine, used[engine.name]) for engine in lidbook.engines.loaded()]
+    states = await services_of(request).readiness.of_all(lidbook.engines.loaded())
+    engines = [_engine(request, engine, used[engine.name], states[engine.name]) for engine in lidbook.engines.loaded()]
     broken = [{"name": name, "usable": False, "reason": why} for name, why in sorted(lidbook.engines.broken.items())]
     return json_answer([*engines, *broken])
 
@@ -111,10 +117,9 @@ async def get_engine(request: Request) -> Response:
     """One engine: what it needs, whether that is there, what its settings are, what it can do."""
     lidbook = lidbook_of(request)
     engine = lidbook.engines.get(request.scope["path_params"]["engine"])
-    runtime = await asyncio.to_thread(sessions_of(request).engine(engine).runtime().check)
+    runtime = await services_of(request).readiness.of(engine)
     used = sum(session.engine is engine for session in sessions_of(request).all())
-    body = _engine(request, engine, used) | {
-        "runtime": {"ready": runtime.ready, "reason": runtime.reason, "remedy": runtime.remedy},
+    body = _engine(request, engine, used, runtime) | {
         "settings": engine.settings.model_json_schema(),
         "capabilities": {
             capability.value: {"level": claim.level.value, "note": claim.note}
@@ -129,7 +134,7 @@ async def get_features(request: Request) -> Response:
     return json_answer(features.to_json(features.installed(lidbook_of(request).engines)))
 
 
-def _engine(request: Request, engine: type[Engine], sessions: int) -> dict[str, object]:
+def _engine(request: Request, engine: type[Engine], sessions: int, runtime: RuntimeStatus) -> dict[str, object]:
     origin = lidbook_of(request).engines.distribution(engine.name)
     default = lidbook_of(request).engines.resolve(cast("str", request.app.state.default_engine))
     return {
@@ -140,6 +145,7 @@ def _engine(request: Request, engine: type[Engine], sessions: int) -> dict[str, 
         "default": default is engine,
         "distribution": None if origin is None else {"name": origin.name, "version": origin.version},
         "sessions": sessions,
+        "runtime": {"ready": runtime.ready, "reason": runtime.reason, "remedy": runtime.remedy},
     }
 
 
@@ -210,7 +216,7 @@ OPERATIONS: Final = (
         list_engines,
         "Engines",
         "List engines",
-        "Those that cannot be used are listed with the reason.",
+        "With what they need on this machine and lack; those that cannot be used are listed with the reason.",
         answer=array_of("EngineInfo"),
         scope=Scope.SERVER,
     ),

@@ -22,10 +22,6 @@ from lidbook_api.query import parse_query
 
 ALL: Final = Flag("all", "Include sessions that are stopped.")
 EXPAND: Final = Choices("expand", "Accepted for WAHA's clients: Lidbook runs no apps.", ("apps",))
-ASSUMED_NOTE: Final = (
-    "No engine was named, so this is the sandbox: its people are simulated. Name one in config.engine, or in "
-    "LIDBOOK_DEFAULT_ENGINE."
-)
 
 
 async def list_sessions(request: Request) -> Response:
@@ -149,13 +145,6 @@ async def logout_session_by_body(request: Request) -> Response:
 
 def document(session: Session, access: Access, *, apps: bool = False) -> dict[str, object]:
     """A session as WAHA shows it, with its engine and the reason of its status."""
-    engine: dict[str, object] = {
-        "engine": session.engine.name,
-        "title": session.engine.title,
-        "assumed": session.engine_assumed,
-    }
-    if session.engine_assumed:
-        engine["note"] = ASSUMED_NOTE
     body: dict[str, object] = {
         "name": session.name,
         "status": session.status.value,
@@ -165,7 +154,7 @@ def document(session: Session, access: Access, *, apps: bool = False) -> dict[st
         "me": None if session.account is None else shown.me(session.account),
         "presence": None,
         "timestamps": {"activity": session.activity_at},
-        "engine": engine,
+        "engine": shown.engine(session),
         "sync": {
             report.feed.value: {
                 "expected": report.expected,

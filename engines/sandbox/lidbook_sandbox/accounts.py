@@ -1,5 +1,6 @@
 """Whose the sandbox sessions of a data dir are, as another process finds it out: the commands."""
 
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,17 +41,22 @@ def statuses(data_dir: Path) -> dict[str, SessionStatus]:
     return {row.name: row.status for row in _rows(data_dir)}
 
 
-def account_meant(data_dir: Path, account: str | None, known: list[KnownSession]) -> PhoneNumber:
-    """The account that a command is for; the only one when none is named.
+def account_meant(
+    data_dir: Path, account: str | None, known: list[KnownSession], served: Iterable[PhoneNumber] = ()
+) -> PhoneNumber:
+    """The account that a command is for; when none is named, the only one that has a session.
 
-    Raises `InvalidRequest` where that is nobody's, and where there are several to choose from.
+    `served` are those of the network: they can be named, and count where there is no session at all. Raises
+    `InvalidRequest` where that is nobody's, and where there are several to choose from.
     """
-    accounts = {session.account for session in known}
+    linked = {session.account for session in known}
+    accounts = linked | set(served)
     listed = ", ".join(sorted(phone.digits for phone in accounts)) or "none so far"
     if account is None:
-        if len(accounts) != 1:
+        meant = linked or accounts
+        if len(meant) != 1:
             raise InvalidRequest(f"say which account with --account; known in {data_dir}: {listed}")
-        return accounts.pop()
+        return meant.pop()
     phone = parse_dialable(account)
     for spelling in (phone, *spellings(phone)):
         if spelling in accounts or conditions_file(data_dir, spelling).exists():

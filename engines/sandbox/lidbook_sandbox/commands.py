@@ -1,4 +1,4 @@
-"""`lidbook sandbox …`: look into a world before it is used, and make things go wrong on purpose."""
+"""`lidbook sandbox`: serve a world as a WhatsApp network; look into worlds, and make things go wrong on purpose."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,34 +6,67 @@ from typing import Annotated
 import typer
 
 from lidbook.capabilities import Capability
-from lidbook.data_dir import default_data_dir
 from lidbook.world.conditions import Condition, Kind
+from lidbook_sandbox.network_options import ControlPort, DataDir, People, Port, Region, Seed, WorldName
 
 commands = typer.Typer(
-    name="sandbox", help="The simulated WhatsApp: its worlds, and what goes wrong in them.", no_args_is_help=True
+    name="sandbox",
+    help="The simulated WhatsApp: without a command, serves a world to devices on this machine.",
+    invoke_without_command=True,
 )
 condition_commands = typer.Typer(help="Make things go wrong for an account, and right again.", no_args_is_help=True)
 world_commands = typer.Typer(help="Look into worlds, and make them.", no_args_is_help=True)
 commands.add_typer(condition_commands, name="condition")
 commands.add_typer(world_commands, name="world")
 
-DataDir = Annotated[
-    Path,
-    typer.Option(
-        "--data-dir",
-        envvar="LIDBOOK_DATA_DIR",
-        help="The server's data directory.",
-        file_okay=False,
-        default_factory=default_data_dir,
-        show_default="as for serve",
-    ),
-]
 AccountNumber = Annotated[
     str | None,
     typer.Option(
         "--account", help="Phone number of the account whose sessions are meant; needed when there are several."
     ),
 ]
+
+
+@commands.callback()
+def serve_without_a_command(
+    context: typer.Context,
+    data_dir: DataDir,
+    world: WorldName = None,
+    people: People = None,
+    seed: Seed = None,
+    region: Region = None,
+    port: Port = 0,
+    control_port: ControlPort = 0,
+) -> None:
+    """The simulated WhatsApp: without a command, serves a world to devices on this machine."""
+    if context.invoked_subcommand is None:
+        serve(data_dir, world, people, seed, region, port, control_port)
+        return
+    given = [name for name in context.params if _was_typed(context, name)]
+    if given:
+        option = f"--{given[0].replace('_', '-')}"
+        raise typer.BadParameter(f"give it after the command {context.invoked_subcommand}", param_hint=option)
+
+
+@commands.command("serve")
+def serve(
+    data_dir: DataDir,
+    world: WorldName = None,
+    people: People = None,
+    seed: Seed = None,
+    region: Region = None,
+    port: Port = 0,
+    control_port: ControlPort = 0,
+) -> None:
+    """Serve a world as a WhatsApp network on this machine, until Ctrl-C; the same as no command at all."""
+    from lidbook_sandbox import serve_command  # noqa: PLC0415 - `lidbook --help` loads this module
+
+    serve_command.serve(data_dir, world, people, seed, region, port, control_port)
+
+
+def _was_typed(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 @condition_commands.command("set")
@@ -50,8 +83,8 @@ def set_condition(
 ) -> None:
     """Switch a condition on; a running server notices within a second.
 
-    It is for all sessions of the account; but logout happens to one of them, any of them, and each conflict to one
-    write. The phone that scans a code is `lidbook sandbox scan`.
+    It is for all sessions of the account, and for its devices on the network; but logout happens to one of them, any
+    of them, and each conflict to one write. The phone that scans a code is `lidbook sandbox scan`.
     """
     if kind is Kind.SCAN:
         raise typer.BadParameter("a scan waits for nobody: use  lidbook sandbox scan", param_hint="KIND")

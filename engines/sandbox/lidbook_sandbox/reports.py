@@ -19,6 +19,7 @@ from lidbook.world.model import World
 from lidbook.world.sources import LoadedWorld, WorldSource, open_source
 from lidbook_sandbox import scanning
 from lidbook_sandbox.accounts import account_meant, conditions_file, known_sessions
+from lidbook_sandbox.network_folder import network_accounts
 
 CONCERNED: Final[Mapping[Kind, str]] = {
     Kind.RATE_LIMIT: "every live call",
@@ -53,9 +54,10 @@ def write_world(people: int, seed: int, file: Path) -> None:
 
 
 def conditions_of(data_dir: Path, account: str | None) -> Conditions:
-    """The conditions of an account; of the only one in the data dir when none is named."""
+    """The conditions of an account, of a session or the network; of the only one in the data dir when none is named."""
     try:
-        return Conditions(conditions_file(data_dir, account_meant(data_dir, account, known_sessions(data_dir))))
+        phone = account_meant(data_dir, account, known_sessions(data_dir), network_accounts(data_dir))
+        return Conditions(conditions_file(data_dir, phone))
     except LidbookError as error:
         raise typer.BadParameter(error.message) from error
 

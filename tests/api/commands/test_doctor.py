@@ -15,6 +15,8 @@ import pytest
 from api.programs import Run, Start
 from lidbook.app import CoreSettings, Lidbook
 from lidbook.data_dir import database_path
+from lidbook.engine import Network
+from lidbook.network_descriptor import descriptor_path, write_descriptor
 from lidbook.session_config import SessionConfig
 
 KEY = "6c35dcbf31914c65a90f29e2ca1840d2"
@@ -79,7 +81,7 @@ def test_all_is_well(data_dir: Path, diagnose: Diagnose) -> None:
     assert {level for level, _, _ in findings.values()} == {"ok", "note"}
     assert set(findings) == {
         "python", "clock", "settings", "keys", "port", "data dir", "space", "server", "schema", "database", "log",
-        "engine sandbox", "plugins", "sessions",
+        "engine go-bridge", "engine sandbox", "plugins", "sessions",
     }  # fmt: skip
     assert findings["sessions"][1] == "1, of which 1 are wanted running"
 
@@ -225,6 +227,22 @@ def test_settings(run: Run, tmp_path: Path, variables: dict[str, str], level: st
     found = [f for f in json.loads(done.stdout)["findings"] if f["check"] == "settings"]
     assert done.returncode == int(level == "broken")
     assert [f for f in found if f["level"] == level and says in f["says"] and f["remedy"]]
+
+
+def test_a_sandbox_network_in_whatsapps_place(data_dir: Path, diagnose: Diagnose) -> None:
+    code, findings = diagnose(LIDBOOK_NETWORK="sandbox")
+    assert (code, findings["network"][0]) == (1, "broken")
+    assert findings["network"][2] == (
+        f"lidbook sandbox --data-dir {data_dir}, or unset LIDBOOK_NETWORK to speak to WhatsApp"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as network:
+        port = network.getsockname()[1]
+        there, here = f"ws://127.0.0.1:{port}/ws/chat", f"http://127.0.0.1:{port}/"
+        write_descriptor(descriptor_path(data_dir), Network(there, here, bytes(32), here))
+        code, findings = diagnose(LIDBOOK_NETWORK="sandbox")
+    assert (code, findings["network"][0]) == (0, "warning")
+    assert findings["network"][1].startswith("engines speak to a sandbox network, NOT to WhatsApp")
+    assert "network" not in diagnose()[1]
 
 
 def test_what_strangers_brought_and_is_broken(data_dir: Path, diagnose: Diagnose, tmp_path: Path) -> None:
