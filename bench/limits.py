@@ -18,6 +18,7 @@ INGEST_DELIVERED: Final = Limit("<=", 12, "s", "figure")
 INGEST_SHUFFLED: Final = Limit("<=", 30, "s", "figure")
 START: Final = Limit("<=", 1.2, "s", "figure")
 IDLE: Final = Limit("<=", 90, "MB", "figure")
+BRIDGE_EACH: Final = Limit("<=", 2, "MB", "figure")
 
 PEER_CONTACT: Final = "1,117 rps, 0.14 F"
 PEER_LID: Final = "896 rps"

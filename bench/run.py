@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from bench import busy, crowd, dumps, flatness, generator, ingest, rates, start, steps
+from bench import bridge, busy, crowd, dumps, flatness, generator, ingest, rates, start, steps
 from bench.generator import Generator
 from bench.machine import Meanwhile
 from bench.served import Served, serving, serving_people
@@ -28,6 +28,7 @@ class Part(StrEnum):
     BUSY = "busy"
     FLATNESS = "flatness"
     CROWD = "crowd"
+    BRIDGE = "bridge"
     STEPS = "steps"
 
 
@@ -58,7 +59,9 @@ class Run:
             alone += ingest.measure(self.folder, self.wanted.people)
         if self._begins(Part.CROWD):
             alone += crowd.measure(self.folder)
-        if self.wanted.parts <= {Part.START, Part.INGEST, Part.CROWD}:
+        if self._begins(Part.BRIDGE):
+            alone += bridge.measure(self.folder)
+        if self.wanted.parts <= {Part.START, Part.INGEST, Part.CROWD, Part.BRIDGE}:
             return (), alone
         with generator.started(self.folder) as (load, ceilings):
             return ceilings, [*self._served(load), *alone]

@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest_plugins = ["require"]
+pytest_plugins = ["require", "runtimes"]
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,8 @@
 """A reader's machine: a home of its own, a shell that remembers, and the server that the page speaks of.
 
-`lidbook serve` and `systemctl` act on one real server, on a free port that stands for the 3000 of the pages; every
-other command is run by bash as it is written. What a stand-in answers is in `STOOD_IN`.
+`lidbook serve` and `systemctl` act on one real server, on a free port that stands for the 3000 of the pages, and
+`lidbook sandbox` on one real network; every other command is run by bash as it is written. What a stand-in answers is
+in `STOOD_IN`.
 """
 
 import os
@@ -22,7 +23,8 @@ STOOD_IN: Final = {
     "openssl": "stood in for where there is none: random digits",
 }
 """Command -> why it is not the real one."""
-_SERVE: Final = re.compile(r"lidbook serve( [^&#]*)?&?\s*(#.*)?")
+_SERVE: Final = re.compile(r"(LIDBOOK_NETWORK=sandbox )?lidbook serve( [^&#]*)?&?\s*(#.*)?")
+_SANDBOX: Final = re.compile(r"lidbook sandbox( --[^&#]*)?\s*&")
 _SYSTEMCTL: Final = re.compile(r"systemctl (start|stop|restart) lidbook")
 _PIP: Final = """\
 #!{python}
@@ -61,6 +63,7 @@ class Machine:
         self._environment: Final = folder / "environment.sh"
         self._place: Final = folder / "place"
         self._server: subprocess.Popen[str] | None = None
+        self._network: subprocess.Popen[str] | None = None
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port: Final[int] = free.getsockname()[1]
         self.url: Final = f"http://localhost:{self.port}"
@@ -78,11 +81,14 @@ class Machine:
     def run(self, command: str, *, given: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run one command as it is written, or have the server do what it says; the result is not judged."""
         command = self.here(command).strip()
-        if command.startswith("lidbook serve"):
+        if command.removeprefix("LIDBOOK_NETWORK=sandbox ").startswith("lidbook serve"):
             served = _SERVE.fullmatch(command)
             assert served, f"this line about the server is not understood: {command}"
             self.stop()
-            self.start(*shlex.split(served[1] or ""))
+            self.start(*shlex.split(served[2] or ""), variables=served[1] or "")
+            return subprocess.CompletedProcess(command, 0, "", "")
+        if simulated := _SANDBOX.fullmatch(command):
+            self.start_network(*shlex.split(simulated[1] or ""))
             return subprocess.CompletedProcess(command, 0, "", "")
         if command.startswith("systemctl"):
             asked = _SYSTEMCTL.fullmatch(command)
@@ -121,32 +127,48 @@ class Machine:
             kept.pop(name, None)
         return kept
 
-    def start(self, *arguments: str) -> None:
+    def start(self, *arguments: str, variables: str = "") -> None:
         """Start the server, and wait until it answers."""
+        self._server = self._started("try", f"{variables}exec {BIN}/lidbook serve {shlex.join(arguments)}")
+
+    def start_network(self, *arguments: str) -> None:
+        """Start a sandbox network, and wait until it listens."""
+        self._network = self._started("the sandbox network", f"exec {BIN}/lidbook sandbox {shlex.join(arguments)}")
+
+    def _started(self, ready: str, command: str) -> "subprocess.Popen[str]":
+        """A process that goes on, once it has said a line that begins with `ready`."""
         with (self.folder / "server.log").open("a") as log:
-            self._server = subprocess.Popen(
-                self.shell(f"trap - EXIT; exec {BIN}/lidbook serve {shlex.join(arguments)}"),
+            process = subprocess.Popen(
+                self.shell(f"trap - EXIT; {command}"),
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
                 env=self.clean(),
             )
-        assert self._server.stdout is not None
+        assert process.stdout is not None
         said = ""
-        for line in self._server.stdout:
+        for line in process.stdout:
             said += line
-            if line.strip().startswith("try"):
-                return
-        raise AssertionError(f"the server ended: {said}{(self.folder / 'server.log').read_text()}")
+            if line.strip().startswith(ready):
+                return process
+        raise AssertionError(f"it ended: {said}{(self.folder / 'server.log').read_text()}")
 
     def stop(self) -> None:
         """End the server as Ctrl-C does; it has to end well."""
-        if self._server is not None:
-            self._server.send_signal(signal.SIGINT)
-            code = self._server.wait(30)
-            assert self._server.stdout is not None
-            self._server.stdout.close()
-            self._server = None
+        server, self._server = self._server, None
+        self._end(server)
+
+    def stop_network(self) -> None:
+        """End the network in the same way."""
+        network, self._network = self._network, None
+        self._end(network)
+
+    def _end(self, process: "subprocess.Popen[str] | None") -> None:
+        if process is not None:
+            process.send_signal(signal.SIGINT)
+            code = process.wait(30)
+            assert process.stdout is not None
+            process.stdout.close()
             assert code == 0, (self.folder / "server.log").read_text()
 
     def _furnish(self) -> None:

@@ -24,6 +24,8 @@ from .machine import STOOD_IN, Machine, commands
 from .stories import BESIDE, EXCEPTIONS, PREPARED, exception, prepare, receiving
 
 RUN: Final = frozenset({"sh", "console", "text"})
+BRIDGED: Final = "docs/sandbox-network.md"
+"""The page whose reader has the host of go-bridge."""
 SERVED: Final = ("README.md", "docs/operate.md", "docs/webhooks.md", "docs/websocket.md")
 """Pages whose reader has a server that runs."""
 WITH_BLOCKS: Final = [page for page in PAGES if blocks(page)]
@@ -36,11 +38,16 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
     with receiving(machine):
         yield machine
         machine.stop()
+        machine.stop_network()
 
 
 @pytest.mark.parametrize("page", WITH_BLOCKS, ids=[page.name for page in WITH_BLOCKS])
-def test_every_block_of_the_page_does_what_it_says(page: Path, machine: Machine) -> None:
+def test_every_block_of_the_page_does_what_it_says(
+    page: Path, machine: Machine, request: pytest.FixtureRequest
+) -> None:
     story = Story(machine, page.relative_to(ROOT).as_posix())
+    if story.page == BRIDGED:
+        request.getfixturevalue("go_bridge_binary")
     if story.page in SERVED:
         machine.start()
     for block in blocks(page):
@@ -86,6 +93,7 @@ def test_what_is_stood_in_for_is_used() -> None:
         ("python", "import no_such_module"),
         ("js", "throw new Error()"),
         ("json", '{"webhooks": [{"url": "nowhere", "events": ["*"]}]}'),
+        ("jsonl", '{"jsonrpc": "2.0"}\n{"jsonrpc": "1.0"}'),
         ("toml", '[project.entry-points."lidbook.motors"]\nx = "y:z"'),
         ("ini", "[Unit]\n[Service]\nExecStart=/bin/lidbook sing\nEnvironment=LIDBOOK_PORT=1\n[Install]"),
         ("dockerfile", 'FROM python\nENV LIDBOOK_HOTS=1\nCMD ["lidbook", "serve"]'),
@@ -162,5 +170,5 @@ class Story:
 
 
 def undated(text: str) -> str:
-    """The same without what a day decides: until when the address of a picture is good."""
-    return re.sub(r"\?oe=[0-9a-f]{8}\b", "?oe=…", text)
+    """The same without what a day decides: until when the address of a picture is good, when a device was linked."""
+    return re.sub(r'"linkedAt": \d{13}\b', '"linkedAt": 0', re.sub(r"\?oe=[0-9a-f]{8}\b", "?oe=…", text))
