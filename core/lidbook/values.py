@@ -59,12 +59,18 @@ class AboutAnswer:
 
 @dataclass(frozen=True, slots=True)
 class AddressBookEntry:
-    """A contact as the server holds it after a change. `full_name` is what WhatsApp shows."""
+    """A contact as the server holds it after a change. `full_name` is what WhatsApp shows.
+
+    `at` is when the change is dated, in milliseconds, on the same clock as the facts about other devices' changes: of
+    two, the later one holds. None where that is not known: then the change is as of the moment at which it was asked
+    for.
+    """
 
     person: Person
     first_name: str | None
     last_name: str | None
     full_name: str | None
+    at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

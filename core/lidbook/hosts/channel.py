@@ -11,11 +11,16 @@ import orjson
 from pydantic import JsonValue
 
 from lidbook.engine import Log
+from lidbook.hosts.output import presentable
 from lidbook.hosts.reading import JsonObject, Malformed
 from lidbook.hosts.refusals import INTERNAL, INVALID_PARAMS, Refusal, Refused, refusal_of
 
 MAX_LINE: Final = 16 * 1024 * 1024
 """Bytes of a line; a longer one ends the channel."""
+MOST_UNANSWERED: Final = 256
+"""Requests of the other side that may wait for their answers to be sent; then nothing more of it is read."""
+MOST_UNREAD: Final = 1024 * 1024
+"""Bytes that the other side may have left unread; then nothing more of it is read."""
 _IN_A_ROW: Final = 32
 """Messages taken before others get a turn: a side that floods its channel holds up nobody else."""
 
@@ -49,6 +54,8 @@ class Channel:
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[JsonObject]] = {}
         self._answering: set[asyncio.Task[None]] = set()
+        self._answered_one: asyncio.Future[None] | None = None
+        """Of the reader, when it waits for answers to be sent."""
         self._reading = asyncio.create_task(self._read(), name="channel")
 
     @classmethod
@@ -57,6 +64,11 @@ class Channel:
         end.setblocking(False)
         reader, writer = await asyncio.open_unix_connection(sock=end, limit=MAX_LINE)
         return cls(peer, log, reader, writer)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether nothing is read because this side has answers to give; the other side read all that there were."""
+        return self._answered_one is not None and not self._unread
 
     async def request(self, method: str, params: JsonObject, seconds: float) -> JsonObject:
         """What the other side answers; an answer that comes later than that is dropped.
@@ -93,6 +105,7 @@ class Channel:
                 self._take(await self._reader.readuntil(b"\n"))
                 if taken % _IN_A_ROW == 0:
                     await asyncio.sleep(0)
+                await self._have_room()
         except asyncio.IncompleteReadError as error:
             if error.partial:
                 why = "its socket was closed in the middle of a line"
@@ -104,6 +117,24 @@ class Channel:
             why = f"its socket failed: {error}"
         finally:
             self._end(why)
+
+    async def _have_room(self) -> None:
+        """Wait while too much is unanswered, or unread: who asks and does not read costs no memory."""
+        while True:
+            if self._unread > MOST_UNREAD:
+                await self._writer.drain()
+            elif len(self._answering) >= MOST_UNANSWERED:
+                self._answered_one = asyncio.get_running_loop().create_future()
+                try:
+                    await self._answered_one
+                finally:
+                    self._answered_one = None
+            else:
+                return
+
+    @property
+    def _unread(self) -> int:
+        return self._writer.transport.get_write_buffer_size()
 
     def _end(self, why: str) -> None:
         if self.closed.done():
@@ -132,16 +163,21 @@ class Channel:
     def _called(self, method: str, message: Mapping[str, JsonValue]) -> None:
         params = message.get("params", {})
         if not isinstance(params, dict):
-            raise Malformed(f"the params of {method} are no object")
+            raise Malformed(f"the params of {presentable(method)} are no object")
         if "id" not in message:
             self._peer.told(method, params)
             return
         number = message["id"]
         if isinstance(number, bool) or not isinstance(number, int):
-            raise Malformed(f"the id of {method} is no whole number")
+            raise Malformed(f"the id of {presentable(method)} is no whole number")
         task = asyncio.create_task(self._answer(number, method, params), name=f"answer {method}")
         self._answering.add(task)
-        task.add_done_callback(self._answering.discard)
+        task.add_done_callback(self._is_answered)
+
+    def _is_answered(self, task: asyncio.Task[None]) -> None:
+        self._answering.discard(task)
+        if self._answered_one is not None and not self._answered_one.done():
+            self._answered_one.set_result(None)
 
     def _answered(self, number: int, answer: JsonObject | Refused) -> None:
         waiting = self._waiting.get(number)

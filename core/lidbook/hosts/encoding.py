@@ -3,6 +3,7 @@
 What comes from a host is read strictly: `Malformed` names the place. Facts are in `fact_encoding`.
 """
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -15,7 +16,9 @@ from lidbook.facts import Picture, PictureState
 from lidbook.hosts.reading import (
     JsonObject,
     Malformed,
+    a_text,
     inner,
+    many,
     objects,
     optional_text,
     optional_whole,
@@ -31,6 +34,9 @@ from lidbook.values import AboutAnswer, Account, AddressBookEntry, Person, Regis
 _USER: Final = re.compile(rf"[0-9]{{1,{MAX_DIGITS}}}@(?:c\.us|lid)")
 _GROUP: Final = re.compile(r"[0-9]{1,25}(?:-[0-9]{1,15})?@g\.us")
 _E = TypeVar("_E", bound=StrEnum)
+
+AT_ONCE: Final = 1000
+"""What is decoded before others get a turn: about two milliseconds."""
 
 
 def user(written: str, name: str) -> UserId:
@@ -78,6 +84,17 @@ def member(of: JsonObject, name: str, kind: type[_E], *, but: _E | None = None) 
 def users(of: JsonObject, name: str) -> frozenset[UserId]:
     """A whole list of identifiers."""
     return frozenset(user(each, f"{name}[{place}]") for place, each in enumerate(texts(of, name)))
+
+
+async def users_in_turns(of: JsonObject, name: str) -> frozenset[UserId]:
+    """The same of a list that may have a hundred thousand, with a turn for others now and then."""
+    found: set[UserId] = set()
+    written = many(of, name)
+    for start in range(0, len(written), AT_ONCE):
+        for place, each in enumerate(written[start : start + AT_ONCE], start):
+            found.add(user(a_text(each, f"{name}[{place}]"), f"{name}[{place}]"))
+        await asyncio.sleep(0)
+    return frozenset(found)
 
 
 def person(of: JsonObject) -> Person:
@@ -164,6 +181,7 @@ def entry(of: JsonObject) -> AddressBookEntry:
         optional_text(of, "first_name"),
         optional_text(of, "last_name"),
         optional_text(of, "full_name"),
+        optional_whole(of, "at"),
     )
 
 

@@ -1,5 +1,6 @@
 """Facts as the host protocol writes them, both ways."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
@@ -21,12 +22,24 @@ from lidbook.facts import (
     Role,
     Source,
 )
-from lidbook.hosts.encoding import group, lid, member, phone, picture, picture_json, user, users
+from lidbook.hosts.encoding import (
+    AT_ONCE,
+    group,
+    lid,
+    member,
+    phone,
+    picture,
+    picture_json,
+    user,
+    users,
+    users_in_turns,
+)
 from lidbook.hosts.reading import (
     JsonObject,
     Malformed,
     an_object,
     inner,
+    many,
     objects,
     optional_text,
     optional_whole,
@@ -43,6 +56,30 @@ def fact(of: JsonObject) -> Fact:
     if read is None:
         raise Malformed(f"fact must be one of {', '.join(_KINDS)}")
     return read(of, member(of, "source", Source), whole(of, "at"))
+
+
+async def facts(of: JsonObject) -> list[Fact]:
+    """All facts of a message, which may be long: others get a turn now and then. Raises `Malformed`, with the place."""
+    found: list[Fact] = []
+    decoded = 0
+    for place, written in enumerate(many(of, "facts")):
+        try:
+            told = await _fact_in_turns(an_object(written, "a fact"))
+        except Malformed as error:
+            raise Malformed(f"facts[{place}]: {error}") from error
+        found.append(told)
+        decoded += 1 + (len(told.participants or ()) if isinstance(told, GroupFact) else 0)
+        if decoded >= AT_ONCE:
+            decoded = 0
+            await asyncio.sleep(0)
+    return found
+
+
+async def _fact_in_turns(of: JsonObject) -> Fact:
+    whole_list = _LISTS_OF_USERS.get(text(of, "fact"))
+    if whole_list is None:
+        return fact(of)
+    return whole_list(await users_in_turns(of, "users"), member(of, "source", Source), whole(of, "at"))
 
 
 def fact_json(of: Fact) -> dict[str, JsonValue]:
@@ -141,6 +178,10 @@ _KINDS: Final[Mapping[str, Callable[[JsonObject, Source, int], Fact]]] = {
     "group_list": _group_list,
     "blocklist": _blocklist,
     "contact_list": _contact_list,
+}
+_LISTS_OF_USERS: Final[Mapping[str, type[BlocklistFact | ContactListFact]]] = {
+    "blocklist": BlocklistFact,
+    "contact_list": ContactListFact,
 }
 
 

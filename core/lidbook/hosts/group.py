@@ -1,16 +1,17 @@
 """Sessions that share a host: it is started, started again when it falls, and left when the last of them is gone."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Protocol
 
 from lidbook.engine import Log, Network
 from lidbook.errors import EngineDisconnected, EngineUnavailable, LidbookError
 from lidbook.hosts.channel import ChannelClosed
-from lidbook.hosts.host import Ending, Host
+from lidbook.hosts.host import Cause, Ending, Host
 from lidbook.hosts.reading import JsonObject
 from lidbook.hosts.tenant import Tenant
-from lidbook.hosts.timings import BOOTS, CRASHES, Restarts, Timings
+from lidbook.hosts.timings import BOOTS, CRASHES, FALLS, Restarts, Timings
 from lidbook.reasons import reason_of
 from lidbook.values import StatusReason
 
@@ -22,10 +23,10 @@ class Keeper(Protocol):
         """Give these, which were in the group, a host of their own."""
 
     def quarantine(self, tenant: Tenant) -> None:
-        """Remember that this session's host crashed while it was alone in it."""
+        """Remember that this session's host crashed while it was alone in it, or that it would not stop."""
 
     def acquit(self, tenant: Tenant) -> None:
-        """Its host has been up for long."""
+        """Its host has not crashed for long."""
 
     def forget(self, group: "Group") -> None:
         """The group is over."""
@@ -34,8 +35,9 @@ class Keeper(Protocol):
 class Group:
     """One host at a time, and the sessions in it.
 
-    After `CRASHES` in a row the sessions are halved, and each half is halved again as soon as its host crashes, until
-    one is alone: that one is quarantined, the others stay where they are.
+    After `CRASHES` in a row, or `FALLS` within `Timings.window`, the sessions are halved, and each half is halved again
+    as soon as its host crashes, until one is alone: that one is quarantined, the others stay where they are. Hosts that
+    were killed from outside, or because a session would not stop, say nothing of those that are in them.
     """
 
     def __init__(
@@ -63,13 +65,17 @@ class Group:
         self._keeping: asyncio.Task[None] | None = None
         self._starts: set[asyncio.Task[None]] = set()
         self._begun: dict[str, asyncio.Future[None]] = {}
-        self._unused = asyncio.Event()
+        self._unused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._leaving: asyncio.TimerHandle | None = None
+        self._time = asyncio.get_running_loop().time
         self._crashes = 0
+        self._fell_at: deque[float] = deque(maxlen=FALLS)
+        self._calm_since = self._time()
         self._boots = 0
         self._is_suspect = is_suspect
         self._restarts = Restarts(timings, restarts)
-        self._is_restart = restarts > 0
+        self._delay = 0.0
+        self._is_restart = False
 
     @property
     def pid(self) -> int | None:
@@ -79,7 +85,7 @@ class Group:
     @property
     def is_under_suspicion(self) -> bool:
         """Whether a session in it may be one that crashes hosts."""
-        return not self._is_steady and (self._is_suspect or self._crashes > 0)
+        return (self._is_suspect and not self._is_calm) or (self._crashes > 0 and not self._is_steady)
 
     async def join(self, tenant: Tenant) -> None:
         """Begin a session, which returns as soon as a host has taken it, or fell over it.
@@ -101,6 +107,7 @@ class Group:
     def adopt(self, tenants: Sequence[Tenant]) -> None:
         """Take sessions whose host fell, and start them on another."""
         self.tenants.update((tenant.run, tenant) for tenant in tenants)
+        self._delay, self._is_restart = self._restarts.delay(), True
         self.keep()
 
     def keep(self) -> None:
@@ -111,10 +118,10 @@ class Group:
         """End a session; whatever its host does, it is ended."""
         self.tenants.pop(tenant.run, None)
         self._answer(tenant, EngineDisconnected("the session was stopped before it had begun"))
-        if self._is_steady:
+        if self._is_calm:
             self._keeper.acquit(tenant)
-        if self._host is not None and self._host.has(tenant):
-            await self._host.stop(tenant)
+        if self._host is not None and self._host.has(tenant) and not await self._host.stop(tenant):
+            self._keeper.quarantine(tenant)
         self._linger()
 
     async def call(self, tenant: Tenant, method: str, params: JsonObject, timeout: float) -> JsonObject:  # noqa: ASYNC109
@@ -135,10 +142,9 @@ class Group:
     async def _keep(self) -> None:
         try:
             while self.tenants:
-                if self._is_restart:
-                    await asyncio.sleep(self._restarts.delay())
-                self._is_restart = True
+                await asyncio.sleep(self._delay)
                 await self._one_host()
+                self._is_restart = True
         except Exception as error:  # noqa: BLE001 - it is logged, and told to the sessions
             self._log.exception("hosts could not be kept")
             self._give_up(list(self.tenants.values()), error)
@@ -161,19 +167,17 @@ class Group:
             return
         self._boots = 0
         self._host = host
-        unused = asyncio.ensure_future(self._unused.wait())
         try:
-            apart = self._timings.apart if self._restarts.count else 0.0
+            apart = self._timings.apart if self._is_restart else 0.0
             for place, tenant in enumerate(self.tenants.values()):
                 self._begin(host, tenant, place * apart)
             self._linger()
-            either: tuple[asyncio.Future[Any], ...] = (host.ended, unused)
+            either: tuple[asyncio.Future[Any], ...] = (host.ended, self._unused)
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not host.ended.done():
                 return
             was_steady = self._is_steady
         finally:
-            unused.cancel()
             self._host = None
             if not host.ended.done():
                 await host.close()
@@ -193,7 +197,8 @@ class Group:
     def _leave_host(self) -> None:
         if not self.tenants:
             self.is_over = True
-            self._unused.set()
+            if not self._unused.done():
+                self._unused.set_result(None)
 
     def _begin(self, host: Host, tenant: Tenant, delay: float = 0.0) -> None:
         task = asyncio.create_task(self._start(host, tenant, delay), name=f"start {tenant.run}")
@@ -234,28 +239,27 @@ class Group:
     def _did_not_come_up(self, error: LidbookError) -> None:
         """No session is to blame; those that are being started are tried again by the core."""
         self._boots += 1
+        self._delay = self._restarts.delay()
         self._log.error("a host did not come up", error=error.message, attempt=self._boots)
         is_hopeless = isinstance(error, EngineUnavailable) or self._boots >= BOOTS
         waiting = [tenant for run, tenant in self.tenants.items() if run in self._begun]
         self._give_up(list(self.tenants.values()) if is_hopeless else waiting, error)
 
     def _fell(self, ending: Ending, *, was_steady: bool) -> None:
-        """Start it again; after a second time in a row, find out over whom it fell."""
+        """Start it again; after a second time in a row, or a third in the window, find out over whom it fell."""
         tenants = list(self.tenants.values())
         if was_steady:
-            self._crashes, self._is_suspect = 0, False
+            self._crashes = 0
             self._restarts.forget()
-            for tenant in tenants:
-                self._keeper.acquit(tenant)
-        self._crashes += 1
+        is_enough = ending.cause is Cause.CRASH and self._is_one_too_many(tenants)
         self._log.error(
             "a host fell",
             how=ending.how,
+            cause=ending.cause.value,
             sessions=len(tenants),
             crashes=self._crashes,
             **({"exception": "\n".join(ending.report)} if ending.report else {}),
         )
-        is_enough = self._is_suspect or self._crashes >= CRASHES
         if is_enough and len(tenants) == 1:
             self._quarantine(tenants[0], ending)
             return
@@ -269,6 +273,20 @@ class Group:
                 del self.tenants[tenant.run]
             self._log.warning("the sessions of the host are told apart", here=len(self.tenants), there=len(half))
             self._keeper.split(self, half)
+        self._delay = 0.0 if ending.cause is Cause.STOP else self._restarts.delay()
+
+    def _is_one_too_many(self, tenants: Sequence[Tenant]) -> bool:
+        """Count a crash; says whether the sessions are to be told apart for it."""
+        now = self._time()
+        if self._is_calm:
+            self._is_suspect = False
+            for tenant in tenants:
+                self._keeper.acquit(tenant)
+        self._calm_since = now
+        self._crashes += 1
+        self._fell_at.append(now)
+        lately = sum(now - fell_at < self._timings.window for fell_at in self._fell_at)
+        return self._is_suspect or self._crashes >= CRASHES or lately >= FALLS
 
     def _quarantine(self, tenant: Tenant, ending: Ending) -> None:
         self._log.error("a session crashes its host; it gets one of its own from now on", session=tenant.name)
@@ -280,6 +298,11 @@ class Group:
     @property
     def _is_steady(self) -> bool:
         return self._host is not None and self._host.uptime >= self._timings.steady
+
+    @property
+    def _is_calm(self) -> bool:
+        """Whether no host of the group has crashed for long."""
+        return self._time() - self._calm_since >= self._timings.window
 
     @property
     def restarts(self) -> int:

@@ -5,6 +5,7 @@ import logging
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final
 
 from pydantic import JsonValue
@@ -13,10 +14,10 @@ from lidbook.engine import Log, Network
 from lidbook.errors import EngineDisconnected, EngineError, EngineTimeout, EngineUnavailable
 from lidbook.hosts.channel import Channel, ChannelClosed
 from lidbook.hosts.encoding import network_json
-from lidbook.hosts.output import Output
+from lidbook.hosts.output import Output, presentable
 from lidbook.hosts.process import HostProcess, HostProgram
 from lidbook.hosts.reading import JsonObject, Malformed, inner, optional_text, text, whole
-from lidbook.hosts.refusals import Refused, error_of
+from lidbook.hosts.refusals import SAID, Refused, error_of
 from lidbook.hosts.tenant import Tenant
 from lidbook.hosts.timings import Timings
 
@@ -26,9 +27,22 @@ GRACE: Final = 2.0
 """Seconds after a call's own timeout in which the host may still say that it timed out."""
 _EXITING: Final = 0.5
 """Seconds in which a host that closed its socket may exit, so that its own exit status is seen."""
+_FROM_OUTSIDE: Final = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+"""Signals that no process gets for what its own code did: somebody sent them, or the system ran out of memory."""
 _LEVELS: Final = frozenset({"debug", "info", "warning", "error"})
 _OURS: Final = frozenset({"event", "level", "timestamp", "logger", "exception", "exc_info", "stack_info", "self"})
 """Names of values that mean something to the log itself."""
+
+
+class Cause(StrEnum):
+    """On whose account a host ended."""
+
+    CRASH = "crash"
+    """Its own, or that of a session in it."""
+    OUTSIDE = "outside"
+    """Somebody killed it, or the system did; Lidbook did not."""
+    STOP = "stop"
+    """Lidbook killed it, for a session would not stop; those that stay have no part in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +55,7 @@ class Ending:
     """The line of standard error that says why."""
     report: Sequence[str]
     """The last lines of it."""
+    cause: Cause = Cause.CRASH
 
     @property
     def said(self) -> str:
@@ -62,8 +77,11 @@ class Host:
         self._since = loop.time()
         self._tenants: dict[str, Tenant] = {}
         self._starting: dict[str, asyncio.Task[JsonObject]] = {}
+        self._leaving: set[str] = set()
         self._unanswered = 0
+        self._answered_at = loop.time()
         self._why: str | None = None
+        self._cause: Cause | None = None
         self._channel: Channel
         self._watching: asyncio.Task[None]
         self._beating: asyncio.Task[None] | None = None
@@ -92,7 +110,7 @@ class Host:
             await host._greet(engine, network)
         except BaseException:
             host.kill("did not come up")
-            await host.ended
+            await asyncio.shield(host.ended)
             raise
         return host
 
@@ -109,7 +127,7 @@ class Host:
         """Have it begin a session. Raises `ChannelClosed` when it ends meanwhile, `EngineError` when it will not."""
         self._tenants[tenant.run] = tenant
         params = await tenant.start_params()
-        if tenant.run not in self._tenants:
+        if tenant.run in self._leaving or tenant.run not in self._tenants:
             raise EngineDisconnected("the session was stopped before it had begun")
         starting = asyncio.create_task(self._channel.request("session.start", params, self._timings.start))
         self._starting[tenant.run] = starting
@@ -123,11 +141,14 @@ class Host:
         except ValueError as error:
             raise EngineError(f"session.start cannot be written down: {error}") from error
 
-    async def stop(self, tenant: Tenant) -> None:
+    async def stop(self, tenant: Tenant) -> bool:
         """Have it end a session; one that does not do so in time is killed. Raises nothing.
 
-        What the core itself is slow to store is refused meanwhile: the host is not to hang for that.
+        Returns False when the session is what hangs: the host answered pings meanwhile. What the core itself is slow to
+        store is refused meanwhile: the host is not to hang for that.
         """
+        self._leaving.add(tenant.run)
+        began = self._time()
         hurry = asyncio.get_running_loop().call_later(self._timings.stop / 2, tenant.give_up)
         try:
             async with asyncio.timeout(self._timings.stop):
@@ -136,15 +157,21 @@ class Host:
                     await asyncio.wait({starting})
                 await self._channel.request("session.stop", {"session": tenant.run}, self._timings.stop)
         except TimeoutError:
-            self.kill(f"did not stop a session in {self._timings.stop:g} s")
+            is_alive = self._answered_at > began
+            self.kill(f"did not stop a session in {self._timings.stop:g} s", Cause.STOP)
             await asyncio.shield(self.ended)
+            return not is_alive
         except ChannelClosed:
             pass  # nothing of it runs any more
         except Refused as error:
-            self._log.warning("the host would not stop a session", session=tenant.name, error=str(error))
+            self._log.warning(
+                "the host would not stop a session", session=tenant.name, error=presentable(str(error), SAID)
+            )
         finally:
             hurry.cancel()
             self._tenants.pop(tenant.run, None)
+            self._leaving.discard(tenant.run)
+        return True
 
     async def call(self, tenant: Tenant, method: str, params: JsonObject, timeout: float) -> JsonObject:  # noqa: ASYNC109
         """What it answers to a live call. Raises what the host says went wrong, in the core's terms."""
@@ -162,9 +189,9 @@ class Host:
         except ValueError as error:
             raise EngineError(f"{method} cannot be written down: {error}") from error
 
-    def kill(self, why: str) -> None:
+    def kill(self, why: str, cause: Cause = Cause.CRASH) -> None:
         """End it at once; `why` ends a sentence."""
-        self._why = self._why or why
+        self._why, self._cause = self._why or why, self._cause or cause
         self._process.kill()
         self._channel.abort()
 
@@ -187,7 +214,7 @@ class Host:
             return await tenant.asked(method, params)
         except (Malformed, Refused, ValueError, TypeError) as error:
             if self._process.output.admits():
-                tenant.log.warning("what the host asked for cannot be", method=method, error=str(error))
+                tenant.log.warning("what the host asked for cannot be", method=presentable(method), error=str(error))
             raise
 
     def told(self, method: str, params: JsonObject) -> None:
@@ -233,7 +260,7 @@ class Host:
             ending = await asyncio.shield(self.ended)
             raise EngineError(f"the host {ending.said}, before it said hello") from error
         except Refused as error:
-            raise _stranger(engine, f"refused the hello: {error}") from error
+            raise _stranger(engine, f"refused the hello: {presentable(str(error), SAID)}") from error
         except Malformed as error:
             raise _stranger(engine, f"answered the hello with something that cannot be: {error}") from error
         if spoken != PROTOCOL:
@@ -251,6 +278,8 @@ class Host:
         pings: set[asyncio.Task[None]] = set()
         while True:
             await asyncio.sleep(self._timings.ping)
+            if self._channel.is_behind:
+                continue  # what it answered may lie there unread
             if self._unanswered >= self._timings.missed:
                 self.kill(f"did not answer {self._timings.missed} pings")
                 return
@@ -266,26 +295,36 @@ class Host:
             return  # it is being dealt with
         except Refused:
             self._log.debug("the host refuses pings, which is an answer")
-        self._unanswered = 0
+        self._unanswered, self._answered_at = 0, self._time()
 
     async def _watch(self) -> None:
         """From its start until it is reaped: whichever ends first, its socket or the process, ends the other."""
         exited = asyncio.create_task(self._process.exited())
-        either: tuple[asyncio.Future[Any], ...] = (exited, self._channel.closed)
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if exited.done():
-            await asyncio.wait({self._channel.closed}, timeout=_EXITING)  # what it said last is still to be read
-        elif not self._channel.is_broken and self._process.status is None:
-            await self._process.exited(self._timings.exit if self._why else _EXITING)
-        is_ours = self._process.status is None
-        self._process.kill()
-        await asyncio.wait({exited})
-        self._channel.abort()
-        if self._beating is not None:
-            self._beating.cancel()
-        self._process.close()
-        output = self._process.output
-        self.ended.set_result(Ending(self._how(is_ours=is_ours), output.telling, output.report))
+        is_ours = True
+        try:
+            either: tuple[asyncio.Future[Any], ...] = (exited, self._channel.closed)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if exited.done():
+                await asyncio.wait({self._channel.closed}, timeout=_EXITING)  # what it said last is still to be read
+            elif not self._channel.is_broken and self._process.status is None:
+                await self._process.exited(self._timings.exit if self._why else _EXITING)
+            is_ours = self._process.status is None
+            self._process.kill()
+            await asyncio.wait({exited})
+            self._process.kill_what_it_left()
+        finally:  # when the loop is closed as well, where every task is cancelled
+            self._process.kill()
+            exited.cancel()
+            self._channel.abort()
+            if self._beating is not None:
+                self._beating.cancel()
+            self._process.close()
+            self.ended.set_result(self._ending(is_ours=is_ours))
+
+    def _ending(self, *, is_ours: bool) -> Ending:
+        output, status = self._process.output, self._process.status
+        cause = Cause.OUTSIDE if not is_ours and status is not None and -status in _FROM_OUTSIDE else Cause.CRASH
+        return Ending(self._how(is_ours=is_ours), output.telling, output.report, self._cause or cause)
 
     def _how(self, *, is_ours: bool) -> str:
         status = self._process.status

@@ -19,7 +19,8 @@ LONGEST: Final = 2000
 """Bytes of a line that are looked at."""
 PER_SECOND: Final = 50
 """Lines of a host that are logged in a second; the others are counted."""
-_SHOWN: Final = 300
+SHOWN: Final = 300
+"""Characters of what is shown beside a status."""
 
 _TELLING: Final = re.compile(
     r"^(?:panic: |fatal error: |SIG[A-Z]+: |Fatal |FATAL |(?:Uncaught )?[\w.]*(?:Error|Exception)\b)"
@@ -27,9 +28,9 @@ _TELLING: Final = re.compile(
 """How runtimes begin the line that says what happened: Go, Node and Python each print others after it, or before."""
 
 
-def presentable(text: str) -> str:
-    """What a host said, as it may be shown beside a status: one line, without numbers and secrets, and not too long."""
-    return shortened(masked(printable(text.strip())))[:_SHOWN]
+def presentable(text: str, most: int = SHOWN) -> str:
+    """What a host said, as it may be shown to people: one line, without numbers and secrets, of `most` characters."""
+    return shortened(masked(printable(text[: LONGEST + most].strip())))[:most]
 
 
 class Output:

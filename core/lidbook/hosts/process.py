@@ -98,11 +98,19 @@ class HostProcess:
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
 
+    def kill_what_it_left(self) -> None:
+        """End what it started and left behind; to be called once, right after it was reaped: its process id, and so
+        the number of its group, may be another's later."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
     async def exited(self, seconds: float | None = None) -> bool:
         """Wait until it has exited, or for so long; says whether it has."""
         waiting = asyncio.ensure_future(self._process.wait())
-        done, _ = await asyncio.wait({waiting}, timeout=seconds)
-        waiting.cancel()
+        try:
+            done, _ = await asyncio.wait({waiting}, timeout=seconds)
+        finally:
+            waiting.cancel()
         return bool(done)
 
     def close(self) -> None:

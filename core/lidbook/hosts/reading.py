@@ -54,12 +54,7 @@ def objects(of: JsonObject, name: str) -> Sequence[JsonObject]:
 
 def texts(of: JsonObject, name: str) -> Sequence[str]:
     """A list of strings."""
-    found: list[str] = []
-    for place, each in enumerate(many(of, name)):
-        if not isinstance(each, str):
-            raise _wrong(f"{name}[{place}]", "a string", each)
-        found.append(each)
-    return found
+    return [a_text(each, f"{name}[{place}]") for place, each in enumerate(many(of, name))]
 
 
 def many(of: JsonObject, name: str) -> Sequence[JsonValue]:
@@ -79,6 +74,13 @@ def an_object(value: JsonValue, name: str) -> JsonObject:
     """The value, which has to be an object."""
     if not isinstance(value, dict):
         raise _wrong(name, "an object", value)
+    return value
+
+
+def a_text(value: JsonValue, name: str) -> str:
+    """The value, which has to be a string."""
+    if not isinstance(value, str):
+        raise _wrong(name, "a string", value)
     return value
 
 

@@ -19,6 +19,7 @@ from lidbook.errors import (
     RateLimited,
     StorageFailed,
 )
+from lidbook.hosts.output import presentable
 
 REFUSED: Final = -32000
 """An error of the protocol's own; `data.code` says which."""
@@ -28,6 +29,8 @@ INTERNAL: Final = -32603
 
 INVALID: Final = "invalid"
 """Code for facts and reports that cannot be."""
+SAID: Final = 500
+"""Characters of a host's own words that are passed on."""
 RETRY_AFTER: Final = 60.0
 """Seconds to wait where a host says that WhatsApp limits it, and not for how long."""
 
@@ -71,17 +74,19 @@ class Refused(Exception):
 
 
 def error_of(refusal: Refusal, method: str) -> LidbookError:
-    """What a host's refusal of a call means to whoever called."""
+    """What a host's refusal of a call means to whoever called: in its own words, without numbers, and not too long."""
     if refusal.code == UNKNOWN_METHOD:
         return EngineError(f"the host does not know {method}: it is older than its engine; build it again")
+    said = presentable(refusal.message, SAID)
     if refusal.reason == RateLimited.code:
         seconds = refusal.data.get("retry_after")
         known = isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds >= 0
-        return RateLimited(refusal.message, float(seconds) if known else RETRY_AFTER)  # type: ignore[arg-type]
+        return RateLimited(said, float(seconds) if known else RETRY_AFTER)  # type: ignore[arg-type]
     kind = _ENGINES.get(refusal.reason or "")
     if kind is not None:
-        return kind(refusal.message)
-    return EngineError(f"the host refused {method}: {refusal.message} ({refusal.reason or refusal.code})")
+        return kind(said)
+    code = presentable(refusal.reason or str(refusal.code))
+    return EngineError(f"the host refused {method}: {said} ({code})")
 
 
 def refusal_of(error: Exception) -> Refusal | None:

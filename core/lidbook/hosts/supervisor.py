@@ -26,7 +26,7 @@ class HostSupervisor:
         self._groups: list[Group] = []
         self._at: dict[str, Group] = {}
         self._suspects: set[str] = set()
-        """Names of sessions that crashed a host in which they were alone."""
+        """Names of sessions that crashed a host in which they were alone, or would not stop."""
 
     def processes(self) -> Mapping[str, int]:
         """Host -> process id, for those that run now."""

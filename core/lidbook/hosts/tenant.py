@@ -12,19 +12,16 @@ from pydantic import JsonValue
 from lidbook.capabilities import Feed
 from lidbook.engine import Network, SessionContext
 from lidbook.errors import EngineDisconnected
-from lidbook.facts import Fact
 from lidbook.hosts.encoding import account, challenge, client_json, member
-from lidbook.hosts.fact_encoding import fact
+from lidbook.hosts.fact_encoding import facts
 from lidbook.hosts.output import presentable
-from lidbook.hosts.reading import JsonObject, Malformed, inner, objects, optional_text, optional_whole, text, truth
+from lidbook.hosts.reading import JsonObject, Malformed, inner, optional_text, optional_whole, text, truth
 from lidbook.hosts.refusals import INVALID, REFUSED, UNKNOWN_METHOD, Refusal, Refused
 from lidbook.values import SessionStatus, StatusReason
 
 MOST: Final = 64
 """Requests of one session that may wait; more are refused, so that a host that floods costs no memory."""
 _STOPPED: Final = "this session was stopped or started anew"
-_AT_ONCE: Final = 1000
-"""Facts decoded before others get a turn."""
 
 
 class Tenant:
@@ -98,7 +95,7 @@ class Tenant:
             "vault.put": self._vault_put,
         }.get(method)
         if answer is None:
-            raise Refused(Refusal(UNKNOWN_METHOD, f"the core does not know {method}"))
+            raise Refused(Refusal(UNKNOWN_METHOD, f"the core does not know {presentable(method)}"))
         if self._over.is_set():
             raise EngineDisconnected(_STOPPED)
         if len(self._answering) >= MOST:
@@ -142,9 +139,8 @@ class Tenant:
             raise Refused(Refusal(REFUSED, "one facts request of a session at a time", {"code": INVALID}))
         this = self._feeding = object()
         try:
-            facts = await _read_facts(params)
-            async with self._turns["facts"]:
-                await self._context.facts(facts)
+            async with self._turns["facts"]:  # before they are read: a sync that was sent after them waits as well
+                await self._context.facts(await facts(params))
         finally:
             if self._feeding is this:
                 self._feeding = None
@@ -168,18 +164,6 @@ class Tenant:
         async with self._turns["vault"]:
             await self._context.vault.put(blobs)
         return {}
-
-
-async def _read_facts(params: JsonObject) -> list[Fact]:
-    facts: list[Fact] = []
-    for place, written in enumerate(objects(params, "facts")):
-        try:
-            facts.append(fact(written))
-        except Malformed as error:
-            raise Malformed(f"facts[{place}]: {error}") from error
-        if place % _AT_ONCE == _AT_ONCE - 1:
-            await asyncio.sleep(0)
-    return facts
 
 
 def _blobs(of: JsonObject) -> Mapping[str, bytes | None]:

@@ -26,6 +26,9 @@ class Timings:
     """For which a host without sessions is kept."""
     steady: float = 60.0
     """For which a host has to have been up for its crashes to be counted anew."""
+    window: float = 3600.0
+    """In which `FALLS` crashes, however far apart, have the sessions of a host told apart; a session that is suspected
+    is acquitted when so long has passed without one."""
     first: float = 0.2
     """Before the second restart in a row; the first follows at once, each later one after twice as long."""
     longest: float = 10.0
@@ -36,6 +39,8 @@ class Timings:
 
 CRASHES: Final = 2
 """Crashes in a row after which the sessions of a host are told apart."""
+FALLS: Final = 3
+"""Crashes within `Timings.window` after which they are told apart as well: some sessions take their time."""
 BOOTS: Final = 5
 """Attempts in a row at a host that does not come up, before its sessions are given up."""
 

@@ -9,6 +9,7 @@ from lidbook.engine import Engine, EngineSession, Log
 from lidbook.errors import EngineTimeout, EngineUnavailable
 from lidbook.sessions.context import Context, Reports
 from lidbook.sessions.patience import GRACE, at_most
+from lidbook.threads import in_own_thread
 
 START_TIMEOUT: Final = 15.0
 """Seconds in which an engine has to begin to connect; others wait for the slot."""
@@ -34,7 +35,7 @@ class EngineRun:
         Raises `EngineUnavailable` when the runtime is not ready, `EngineTimeout` when something takes too long.
         """
         try:
-            runtime = await at_most(START_TIMEOUT, asyncio.to_thread(engine.runtime().check))
+            runtime = await at_most(START_TIMEOUT, in_own_thread(engine.runtime().check, "lidbook-runtime"))
         except TimeoutError as error:
             raise EngineTimeout("it took too long to see whether the engine can work here") from error
         if not runtime.ready:

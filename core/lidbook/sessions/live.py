@@ -23,10 +23,19 @@ from lidbook.errors import (
     LidbookError,
     RateLimited,
 )
-from lidbook.facts import BlocklistFact, Fact, Field, FieldFact, FieldValue, LinkFact, Picture, PictureState, Source
+from lidbook.facts import BlocklistFact, Fact, Field, FieldFact, LinkFact, Picture, PictureState, Source
 from lidbook.identifiers import Lid, PhoneNumber, UserId, check_dialable, is_dialable, spellings
 from lidbook.passkey import PasskeyAssertion
-from lidbook.sessions.answers import AnswersKept, no_alias, registration_facts
+from lidbook.sessions.answers import (
+    NAMES,
+    AnswersKept,
+    Written,
+    contact_facts,
+    dated,
+    names_at,
+    no_alias,
+    registration_facts,
+)
 from lidbook.sessions.budget import Budget
 from lidbook.sessions.patience import is_cancelled
 from lidbook.sessions.single_flight import SingleFlight
@@ -146,42 +155,28 @@ class LiveCalls:
 
     async def _update(self, user: UserId, first_name: str, last_name: str | None, *, save_on_phone: bool) -> None:
         person = self._directory.person(user)
+        began = self._after_names_of(person.id)
         entry = await self._call(
             Capability.CONTACTS_UPDATE,
             lambda engine: engine.update_contact(person, first_name, last_name, save_on_phone=save_on_phone),
         )
         if (entry.first_name or "") != first_name.strip() and entry.first_name != first_name:
             raise ChangeNotTaken("the server took the contact but shows another name when read back; try again")
-        names = (
-            (Field.FIRST_NAME, entry.first_name),
-            (Field.LAST_NAME, entry.last_name),
-            (Field.FULL_NAME, entry.full_name),
-        )
-        written = entry.person
-        listed = (None, self._directory.lists().contacts_at)
-        now = self._after(listed, *(self._directory.known(written.id, field) for field, _ in names))
-        facts: list[Fact] = [
-            FieldFact(written.id, field, name or None, Source.ADDRESS_BOOK, now) for field, name in names
-        ]
-        if isinstance(user, PhoneNumber) and written.phone is not None and written.phone != user:
-            facts.append(FieldFact(user, Field.ALIAS, str(written.phone), Source.SERVER, now))
-            facts.extend(no_alias(written.phone, now, self._directory))
-        if written.phone is not None and written.lid is not None:
-            facts.append(LinkFact(written.phone, written.lid, Source.SERVER, now))
-        await self._directory.apply(facts)
+        written_at = dated(entry.person.id, began, entry.at, self._directory)
+        await self._directory.apply(contact_facts(entry, user, written_at, self._moment(), self._directory))
 
     async def delete_contact(self, user: UserId) -> None:
         """Remove a contact from the address book; somebody who is not in it is no error."""
         person = self._directory.person(user)
         async with self._turn(Capability.CONTACTS_UPDATE):
+            began = self._after_names_of(person.id)
             await self._call(Capability.CONTACTS_DELETE, lambda engine: engine.delete_contact(person))
-            now = self._moment()
+            at = dated(person.id, began, None, self._directory)
             await self._directory.apply(
                 [
-                    FieldFact(identifier, field, None, Source.ADDRESS_BOOK, now)
-                    for identifier in (person.phone, person.lid)
-                    if identifier is not None
-                    for field in (Field.FIRST_NAME, Field.LAST_NAME, Field.FULL_NAME)
+                    FieldFact(identifier, field, None, Source.ADDRESS_BOOK, at)
+                    for identifier in person.identifiers
+                    for field in NAMES
                 ]
             )
 
@@ -329,9 +324,9 @@ class LiveCalls:
         at = max(self._moment(), self._directory.lists().blocklist_at + 1)
         await self._directory.apply([BlocklistFact(blocked, Source.SERVER, at)])
 
-    def _after(self, *known: tuple[FieldValue, int] | None) -> int:
-        """Now, or right after what is known if WhatsApp's clock is ahead: what was just read back is the newer."""
-        return max(self._moment(), *(entry[1] + 1 for entry in known if entry is not None), 0)
+    def _after_names_of(self, user: UserId) -> Written:
+        """Before a change of somebody's names: now, and what it is later than, whatever the clocks say."""
+        return Written(self._moment(), names_at(user, self._directory))
 
     @asynccontextmanager
     async def _turn(self, kind: Capability) -> AsyncIterator[None]:

@@ -15,7 +15,7 @@ from typing import Final
 
 from lidbook.capabilities import Capability
 from lidbook.errors import InvalidRequest
-from lidbook.identifiers import PhoneNumber
+from lidbook.identifiers import PhoneNumber, UserId
 
 
 class Kind(StrEnum):
@@ -93,6 +93,16 @@ class Conditions:
         self.refresh()
         self._write({} if kind is None else {k: c for k, c in self._held.items() if k is not kind})
 
+    def remove(self) -> tuple[Condition, ...]:
+        """Switch all off, and leave no file behind; returns what was switched on."""
+        self.refresh()
+        held = self.all()
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+            self._signature = None
+        self._hold({})
+        return held
+
     def take(self, kind: Kind, capability: Capability | None = None) -> bool:
         """Whether something that happens a number of times happens now; uses one time up."""
         if kind not in _ONCE:
@@ -140,12 +150,13 @@ class ConditionFolder:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder
-        self._accounts: dict[PhoneNumber, Conditions] = {}
+        self._accounts: dict[UserId, Conditions] = {}
 
-    def of(self, account: PhoneNumber) -> Conditions:
-        """The conditions of the account with this phone number."""
+    def of(self, account: UserId) -> Conditions:
+        """The conditions of the account with this phone number; of one that has none, by its LID."""
         if account not in self._accounts:
-            path = None if self.folder is None else self.folder / f"{account.digits}.json"
+            name = account.digits if isinstance(account, PhoneNumber) else str(account)
+            path = None if self.folder is None else self.folder / f"{name}.json"
             self._accounts[account] = Conditions(path)
         return self._accounts[account]
 

@@ -70,7 +70,7 @@ class LiveWorld:
             return self.default_account
         person = self.state.subscriber(phone)
         if person is None or person.lid not in self.state.accounts:
-            numbers = ", ".join(str(self.person(lid).phone) for lid in self.state.accounts)
+            numbers = ", ".join(str(self.person(lid).phone or lid) for lid in self.state.accounts)
             raise NotOnWhatsApp(f"{phone.digits} is no account of the world {self.state.name!r}; it has {numbers}")
         return person.lid
 

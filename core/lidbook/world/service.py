@@ -23,9 +23,10 @@ PICTURE_HOST: Final = "https://pps.sandbox.invalid"
 class WorldService:
     """The server, and the phone, of one account of a `LiveWorld`."""
 
-    def __init__(self, live: LiveWorld, account: PhoneNumber | None = None) -> None:
+    def __init__(self, live: LiveWorld, account: UserId | None = None) -> None:
+        """By LID, an account that has no number any more is found as well."""
         self.live = live
-        self.lid = live.account(account)
+        self.lid = account if isinstance(account, Lid) else live.account(account)
 
     @property
     def state(self) -> AccountState:
@@ -243,7 +244,7 @@ class WorldService:
         """The line of the address book for this person, read back."""
         for user in self._book_keys(person):
             saved = self.saved(self.state.book[user])
-            return AddressBookEntry(saved.person, saved.first_name, saved.last_name, saved.full_name)
+            return AddressBookEntry(saved.person, saved.first_name, saved.last_name, saved.full_name, saved.changed)
         return None
 
     def saved(self, entry: BookEntry) -> SavedContact:

@@ -60,8 +60,11 @@ class Kept:
     def __init__(self) -> None:
         self.blobs: dict[str, bytes] = {}
         self.events: list[tuple[str, str, Mapping[str, object]]] = []
+        self.gate: asyncio.Event | None = None
 
     async def get(self, name: str) -> bytes | None:
+        if self.gate is not None:
+            await self.gate.wait()
         return self.blobs.get(name)
 
     async def put(self, blobs: Mapping[str, bytes | None]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from core.hosts.stand_in import Kept
-from lidbook.hosts.channel import MAX_LINE, Channel, ChannelClosed
+from lidbook.hosts.channel import MAX_LINE, MOST_UNANSWERED, MOST_UNREAD, Channel, ChannelClosed
 from lidbook.hosts.reading import JsonObject, text
 from lidbook.hosts.refusals import Refused
 
@@ -17,9 +17,11 @@ class Answering:
 
     def __init__(self) -> None:
         self.heard: list[str] = []
+        self.count = 0
         self.gate = asyncio.Event()
 
     async def asked(self, method: str, params: JsonObject) -> JsonObject:
+        self.count += 1
         match method:
             case "echo":
                 return params
@@ -144,6 +146,16 @@ async def test_a_line_that_is_no_message_ends_the_channel(line: bytes, raw: Raw)
     assert us.heard == []
 
 
+@pytest.mark.parametrize("rest", [b'"params":[]', b'"id":"one"'])
+async def test_of_what_is_no_message_little_is_shown_and_no_number(rest: bytes, raw: Raw) -> None:
+    channel, _, other = raw
+    other.sendall(b'{"jsonrpc":"2.0","method":"4915123456789@c.us %s",%s}\n' % (b"x" * 20_000, rest))
+
+    why = await channel.closed
+    assert "491…789@c.us" in why
+    assert len(why) < 500
+
+
 async def test_an_answer_nobody_asked_for_is_nothing(raw: Raw) -> None:
     channel, us, other = raw
     other.sendall(b'{"jsonrpc":"2.0","id":77,"result":{}}\n{"jsonrpc":"2.0","method":"hey"}\n')
@@ -168,6 +180,55 @@ async def test_notifications_are_heard_in_their_order_however_many_there_are(raw
     await eventually(lambda: len(us.heard) == 1000)
 
     assert us.heard == [f"{number} {{}}" for number in range(1000)]
+
+
+def asking(method: str, count: int, params: str = "{}") -> bytes:
+    return b"".join(
+        b'{"jsonrpc":"2.0","id":%d,"method":"%s","params":%s}\n' % (number, method.encode(), params.encode())
+        for number in range(count)
+    )
+
+
+async def answers_read(other: socket.socket, count: int) -> int:
+    """How many answers come, of so many that are waited for."""
+
+    def read() -> int:
+        with other.makefile("rb") as lines:
+            return sum(1 for _ in zip(range(count), lines, strict=False))
+
+    other.settimeout(10)
+    return await asyncio.to_thread(read)
+
+
+async def test_of_one_who_asks_more_than_can_be_answered_no_more_is_read_until_then(raw: Raw) -> None:
+    channel, us, other = raw
+    await asyncio.to_thread(other.sendall, asking("wait", 1000))
+    await eventually(lambda: channel.is_behind)
+    await channel_rests()
+
+    assert us.count == MOST_UNANSWERED
+    us.gate.set()
+    assert await answers_read(other, 1000) == 1000
+    assert not channel.is_behind
+
+
+async def test_of_one_who_does_not_read_no_more_is_read_until_then(raw: Raw) -> None:
+    channel, us, other = raw
+    length = 50_000
+    sending = asyncio.create_task(asyncio.to_thread(other.sendall, asking("echo", 200, f'{{"a":"{"x" * length}"}}')))
+    await eventually(lambda: us.count * length > MOST_UNREAD)
+    await channel_rests()
+
+    assert us.count * length < 3 * MOST_UNREAD
+    assert not channel.is_behind
+    assert await answers_read(other, 200) == 200
+    await sending
+
+
+async def channel_rests() -> None:
+    """Long enough for a channel to have read on, if it did."""
+    for _ in range(1000):
+        await asyncio.sleep(0)
 
 
 async def eventually(holds: Callable[[], bool]) -> None:

@@ -1,5 +1,6 @@
 """What is written is read back the same; what is not as the protocol says is named."""
 
+import asyncio
 from typing import Any
 
 import orjson
@@ -24,10 +25,11 @@ from lidbook.facts import (
     Source,
 )
 from lidbook.hosts import encoding
-from lidbook.hosts.fact_encoding import fact, fact_json
+from lidbook.hosts.fact_encoding import fact, fact_json, facts
 from lidbook.hosts.reading import Malformed
+from lidbook.hosts.refusals import REFUSED, Refusal, error_of
 from lidbook.identifiers import GroupId, Lid, PhoneNumber
-from lidbook.values import Account, Person, Registration
+from lidbook.values import Account, AddressBookEntry, Person, Registration
 
 AT = 1_760_000_000_000
 PHONE, LID, GROUP = PhoneNumber("15550199"), Lid("9199"), GroupId("12345-1500000000")
@@ -115,6 +117,64 @@ def field(user: str = "1@c.us", name: str = "about", value: FieldValue | int = "
 def test_a_fact_that_cannot_be_is_refused_and_the_place_named(written: Any, words: str) -> None:
     with pytest.raises(Malformed, match=words):
         fact(written)
+
+
+@pytest.mark.parametrize("kind", ["contact_list", "blocklist"])
+async def test_a_long_list_is_read_with_turns_for_others(kind: str, anyio_backend: str) -> None:
+    users: list[JsonValue] = [f"{5511900000000 + number}@c.us" for number in range(50_000)]
+    told: dict[str, JsonValue] = {"fact": kind, "users": users, "source": "server", "at": AT}
+    turns = 0
+
+    async def counts() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(counts())
+    (read,) = await facts({"facts": [told]})
+    counting.cancel()
+
+    assert read == fact(told)
+    assert turns >= 50
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        (7, r"facts\[1\]: a fact must be an object"),
+        (
+            {"fact": "blocklist", "users": ["1@c.us", "x"], "source": "server", "at": AT},
+            r"facts\[1\]: users\[1\] must be <",
+        ),
+        (
+            {"fact": "blocklist", "users": [None], "source": "server", "at": AT},
+            r"facts\[1\]: users\[0\] must be a string",
+        ),
+        ({"fact": "contact_list", "users": [], "source": "server"}, r"facts\[1\]: at must be a whole number"),
+    ],
+)
+async def test_of_many_facts_the_one_that_cannot_be_is_named(written: Any, words: str, anyio_backend: str) -> None:
+    with pytest.raises(Malformed, match=words):
+        await facts({"facts": [fact_json(LinkFact(PHONE, LID, Source.MESSAGE, AT)), written]})
+
+
+def test_a_contact_that_was_written_has_its_time_where_the_host_says_it() -> None:
+    written: dict[str, JsonValue] = {"person": {"phone": str(PHONE)}, "first_name": "Ada"}
+
+    assert encoding.entry(written) == AddressBookEntry(Person(PHONE, None), "Ada", None, None)
+    assert encoding.entry({**written, "at": AT}).at == AT
+    with pytest.raises(Malformed, match="at must be a whole number"):
+        encoding.entry({**written, "at": "now"})
+
+
+@pytest.mark.parametrize("code", ["not_on_whatsapp", "rate_limited", "whatever", "x" * 9000])
+def test_what_a_host_refuses_with_is_short_and_shows_no_number(code: str) -> None:
+    error = error_of(Refusal(REFUSED, f"no 4915123456789@c.us \n{'x ' * 5_000_000}", {"code": code}), "contacts.check")
+
+    assert len(error.message) < 1000
+    assert "no 491…789@c.us" in error.message
+    assert error.message.isprintable()
 
 
 def test_an_account_is_read_back() -> None:

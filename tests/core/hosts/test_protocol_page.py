@@ -109,7 +109,7 @@ async def test_a_call_is_sent_as_the_page_says_and_its_answer_understood(method:
 def test_the_hello_has_what_the_page_says() -> None:
     network = asked("hello")["params"]["network"]
     there = Network(
-        network["websocket"], network["web_page"], bytes.fromhex(network["root_key"]), network["control_url"]
+        network["websocket"], network["web_page"], bytes.fromhex(network["root_key"]), network["control_url"], "token"
     )
 
     assert network_json(there) == network

@@ -133,7 +133,7 @@ def most_starts(sessions: list[Opened]) -> int:
 
 
 async def test_a_poison_is_alone_from_then_on_and_newcomers_join_those_who_are_not_suspected(opening: Opening) -> None:
-    async with opening(timings=replace(QUICK, steady=1.0)) as studio:
+    async with opening(timings=replace(QUICK, steady=1.0, window=1.0)) as studio:
         good = await studio.working(1)
         poison = await studio.start(2, "crash")
         await studio.until(lambda: poison.context.status_now == GIVEN_UP and good.context.is_working)

@@ -3,16 +3,21 @@
 import asyncio
 import json
 import os
+from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from core.hosts.conftest import Opening
-from core.hosts.stand_in import QUICK, Kept, Studio
+from core.hosts.misbehaving import facts
+from core.hosts.stand_in import QUICK, Kept, StandIn, Studio
 from lidbook.capabilities import Feed
 from lidbook.engine import Network
 from lidbook.errors import EngineDisconnected, LidbookError, LoggedOut, StorageFailed
 from lidbook.facts import Field, FieldFact
+from lidbook.hosts import HostedSettings
 from lidbook.hosts.output import Output
+from lidbook.hosts.tenant import Tenant
 from lidbook.identifiers import Lid, PhoneNumber
 from lidbook.values import AboutAnswer, Person, SessionStatus, StatusReason
 
@@ -42,6 +47,22 @@ async def test_a_session_whose_facts_wait_holds_up_no_other(studio: Studio) -> N
     assert await blocked.session.pairing_code(PhoneNumber("15550101")) == "ABCD-EFGH"
     blocked.context.gate.set()
     await studio.until(lambda: len(blocked.context.batches) >= 3)
+
+
+async def test_a_sync_does_not_overtake_the_facts_that_were_sent_before_it(tmp_path: Path, anyio_backend: str) -> None:
+    context = StandIn(tmp_path, "shop", HostedSettings(), lambda: None)
+    fed_when_complete: list[int] = []
+
+    async def sync(feed: Feed, **_: object) -> None:
+        fed_when_complete.append(sum(map(len, context.batches)))
+
+    context.sync = sync  # type: ignore[method-assign]
+    tenant = Tenant(context, dict)
+    feeding = asyncio.create_task(tenant.asked("facts", {"facts": [fact for n in range(60) for fact in facts(n)]}))
+    complete = asyncio.create_task(tenant.asked("sync", {"feed": "contacts", "complete": True}))
+    await asyncio.gather(feeding, complete)
+
+    assert fed_when_complete == [3000]
 
 
 async def test_a_session_is_stopped_while_its_facts_wait(studio: Studio) -> None:
@@ -163,17 +184,17 @@ async def test_what_a_host_logs_is_logged_for_its_session(studio: Studio) -> Non
 
 
 async def test_a_host_sees_nothing_of_the_servers_environment(
-    opening: Opening, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    opening: Opening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LIDBOOK_API_KEY", "key_secret")
     monkeypatch.setenv("LANG", "C.UTF-8")
-    async with opening(environment={"HOST_HELLO": "env", "OWN": "1"}) as studio:
-        opened = studio.open(1)
-        opened.context.network = Network("ws://127.0.0.1:1/ws", "http://127.0.0.1:1", b"\x01\xff", "http://127.0.0.1:2")
-        await opened.session.start()
-    printed = capsys.readouterr()
-    line = next(line for line in (printed.out + printed.err).splitlines() if "library=" in line)
-    environment, hello = json.JSONDecoder().raw_decode(line[line.index("[{") :])[0]
+    with capture_logs() as logged:
+        async with opening(environment={"HOST_HELLO": "env", "OWN": "1"}) as studio:
+            opened = studio.open(1)
+            there = Network("ws://127.0.0.1:1/ws", "http://127.0.0.1:1", b"\x01\xff", "http://127.0.0.1:2", "secret")
+            opened.context.network = there
+            await opened.session.start()
+    environment, hello = json.loads(next(entry["library"] for entry in logged if "library" in entry))
 
     assert set(environment) <= {"PATH", "HOME", "LANG", "TMPDIR", "HOST_HELLO", "OWN", "LIDBOOK_HOST_FD", "LC_CTYPE"}
     assert environment["LANG"] == "C.UTF-8"
@@ -193,7 +214,7 @@ async def test_a_host_sees_nothing_of_the_servers_environment(
 
 async def test_sessions_of_another_network_have_another_host(studio: Studio) -> None:
     here, there = await studio.working(1), studio.open(2)
-    there.context.network = Network("ws://127.0.0.1:1/ws", "http://127.0.0.1:1", b"\x01", "http://127.0.0.1:2")
+    there.context.network = Network("ws://127.0.0.1:1/ws", "http://127.0.0.1:1", b"\x01", "http://127.0.0.1:2", "t")
     await there.session.start()
 
     assert studio.host_of(here) != studio.host_of(there)
