@@ -7,6 +7,7 @@ from typing import Final
 
 from lidbook.engine import Engine
 from lidbook.runtime import RuntimeStatus, look
+from lidbook.threads import in_own_thread
 
 PATIENCE: Final = 2.0
 """Seconds in which an engine's look has to be over."""
@@ -17,13 +18,15 @@ class Readiness:
 
     def __init__(self, data_dir: Path) -> None:
         self._folder = data_dir / "engines"
-        self._looking: dict[str, asyncio.Task[RuntimeStatus]] = {}
+        self._looking: dict[str, asyncio.Future[RuntimeStatus]] = {}
 
     async def of(self, engine: type[Engine]) -> RuntimeStatus:
         """What one engine says."""
         name = engine.name
         if name not in self._looking:
-            looking = self._looking[name] = asyncio.create_task(asyncio.to_thread(look, engine, self._folder / name))
+            looking = self._looking[name] = in_own_thread(
+                lambda: look(engine, self._folder / name), f"lidbook-look-{name}"
+            )
             looking.add_done_callback(lambda _: self._looking.pop(name, None))
         else:
             looking = self._looking[name]

@@ -8,7 +8,7 @@ import abc
 import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Final, Protocol, TypeVar
 
@@ -90,6 +90,8 @@ class Network:
     web_page: str
     root_key: bytes
     control_url: str
+    control_token: str = field(repr=False)
+    """What whoever steers the network sends, as `Authorization: Bearer …`; no host of an engine is told it."""
 
 
 class Vault(Protocol):

@@ -1,14 +1,16 @@
 """The file that says where a sandbox network is: written by the network, read by whoever speaks to it.
 
     {"websocket": "ws://127.0.0.1:40001/ws/chat", "web_page": "http://127.0.0.1:40001/",
-     "root_key": "<64 hex digits>", "control_url": "http://127.0.0.1:40002"}
+     "root_key": "<64 hex digits>", "control_url": "http://127.0.0.1:40002", "control_token": "<64 hex digits>"}
 
-All of it is on loopback: a descriptor that leads anywhere else is refused, whoever wrote it.
+All of it is on loopback: a descriptor that leads anywhere else is refused, whoever wrote it. It is for its owner alone:
+whoever has the token steers the network.
 """
 
 import asyncio
 import json
 import os
+import re
 import shlex
 import socket
 import tempfile
@@ -30,6 +32,7 @@ SPOKEN_TO: Final = "engines speak to a sandbox network, NOT to WhatsApp: its peo
 """What everybody has to be told where there is one."""
 _SCHEMES: Final = {"websocket": ("ws", "wss"), "web_page": ("http", "https"), "control_url": ("http", "https")}
 _ROOT_KEY: Final = "root_key"
+_TOKEN: Final = "control_token"  # noqa: S105 - the name of one
 
 
 def descriptor_path(data_dir: Path) -> Path:
@@ -48,6 +51,7 @@ def read_descriptor(path: Path) -> Network:
         described = json.loads(path.read_bytes())
         addresses = {name: _address(name, described[name]) for name in _SCHEMES}
         key = bytes.fromhex(described[_ROOT_KEY])
+        token = _token(described[_TOKEN])
     except FileNotFoundError:
         raise
     except KeyError as error:
@@ -56,12 +60,12 @@ def read_descriptor(path: Path) -> Network:
         raise InvalidConfig([f"{path} does not describe a sandbox network: {error}"]) from error
     if len(key) != KEY_BYTES:
         raise InvalidConfig([f"{path} does not describe a sandbox network: {_ROOT_KEY} has {len(key)} bytes, not 32"])
-    return Network(addresses["websocket"], addresses["web_page"], key, addresses["control_url"])
+    return Network(addresses["websocket"], addresses["web_page"], key, addresses["control_url"], token)
 
 
 def write_descriptor(path: Path, network: Network) -> None:
     """Describe a network in one step: a reader sees the whole file or the one before. Only its owner can read it."""
-    described = {name: getattr(network, name) for name in _SCHEMES} | {_ROOT_KEY: network.root_key.hex()}
+    described = {name: getattr(network, name) for name in (*_SCHEMES, _TOKEN)} | {_ROOT_KEY: network.root_key.hex()}
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".", delete=False, encoding="utf-8") as file:
         json.dump(described, file, indent=1)
@@ -112,9 +116,15 @@ def _missing(named: str, path: Path, data_dir: Path) -> str:
 
 
 def _address(name: str, url: object) -> str:
-    """An address of this machine. Raises `ValueError` for any other."""
+    """An address of this machine. Raises `ValueError` for any other.
+
+    Also for what libraries disagree on: browsers and Node take `\\` for `/`, and Python drops tabs and newlines.
+    """
     if not isinstance(url, str):
         raise TypeError(f"{name} is no text")
+    strange = next((letter for letter in url if letter in "@\\" or not "!" <= letter <= "~"), None)
+    if strange is not None:
+        raise ValueError(f"{name} has {strange!r} in it: give scheme, host, port and path alone")
     where = urlsplit(url)
     if where.scheme not in _SCHEMES[name]:
         raise ValueError(f"{name} does not begin with {_SCHEMES[name][0]}://")
@@ -122,6 +132,13 @@ def _address(name: str, url: object) -> str:
         raise ValueError(f"{name} leads to {where.hostname or 'nowhere'}; a sandbox network is on loopback only")
     _port(where)
     return url
+
+
+def _token(token: object) -> str:
+    """What goes into a header as it is. Raises `ValueError` for what does not, or can be guessed."""
+    if not isinstance(token, str) or re.fullmatch(r"[A-Za-z0-9_-]{32,}", token) is None:
+        raise ValueError(f"{_TOKEN} is no token: that has 32 letters and digits at least")
+    return token
 
 
 def _is_loopback(host: str | None) -> bool:

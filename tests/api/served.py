@@ -124,9 +124,9 @@ async def serve(
         url = f"http://127.0.0.1:{port}"
         async with httpx.AsyncClient(base_url=url, timeout=20) as client:
             served = Served(url, lidbook, client, app)
-            if lidbook.sessions.find("default") is None:
-                await lidbook.sessions.create("default", SessionConfig())
-            await synced(await lidbook.sessions.usable("default"))
+            session = lidbook.sessions.find("default") or await lidbook.sessions.create("default", SessionConfig())
+            await session.settled(20)
+            await synced(session)
             yield served
     finally:
         server.should_exit = True

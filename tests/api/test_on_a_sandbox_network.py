@@ -26,7 +26,7 @@ async def on_network(tmp_path: Path) -> AsyncIterator[Served]:
 
 def described(path: Path, port: int) -> None:
     page = f"http://127.0.0.1:{port}/"
-    write_descriptor(path, Network(f"ws://127.0.0.1:{port}/ws/chat", page, bytes(32), page))
+    write_descriptor(path, Network(f"ws://127.0.0.1:{port}/ws/chat", page, bytes(32), page, "0" * 64))
 
 
 async def test_it_is_said_in_health_and_status(on_network: Served) -> None:
@@ -74,6 +74,7 @@ def test_a_server_does_not_start_without_it(run: Run, tmp_path: Path) -> None:
     refused = run(*served, LIDBOOK_NETWORK="sandbox")
     assert (refused.returncode, remedy in refused.stderr) == (1, True)
     assert "nothing listens on ws://127.0.0.1:1/ws/chat" in refused.stderr
-    write_descriptor(tmp_path / "far.json", Network("wss://web.whatsapp.com/ws/chat", "http://[::1]/", bytes(32), "x"))
+    far = Network("wss://web.whatsapp.com/ws/chat", "http://[::1]/", bytes(32), "x", "0" * 64)
+    write_descriptor(tmp_path / "far.json", far)
     refused = run(*served, LIDBOOK_NETWORK=str(tmp_path / "far.json"))
     assert (refused.returncode, "loopback only" in refused.stderr) == (1, True)

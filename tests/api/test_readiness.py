@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import ClassVar
@@ -87,3 +89,26 @@ async def test_one_that_hangs_is_asked_once_and_answers_when_it_is_done(
     monkeypatch.undo()
     gate.set()
     assert (await asking.of(HangingEngine)).ready
+
+
+HANGING = """
+import asyncio, sys, threading
+from pathlib import Path
+from lidbook.runtime import Runtime
+from lidbook_api import readiness
+
+class Hanging:
+    name = "hanging"
+    def __init__(self, folder): pass
+    def runtime(self): return threading.Event().wait()
+
+readiness.PATIENCE = 0.01
+print(asyncio.run(readiness.Readiness(Path(sys.argv[1])).of(Hanging)).ready)
+"""
+
+
+def test_a_server_ends_though_an_engines_check_hangs(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", HANGING, str(tmp_path)], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "False\n", "")

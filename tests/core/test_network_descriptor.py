@@ -16,7 +16,8 @@ from lidbook.network_descriptor import OWN, descriptor_path, find_network, read_
 from lidbook.registry import EngineRegistry
 
 KEY = bytes(range(32))
-NOWHERE = Network("ws://127.0.0.1:1/ws/chat", "http://localhost:1/", KEY, "http://[::1]:1")
+TOKEN = "0123456789abcdef" * 4
+NOWHERE = Network("ws://127.0.0.1:1/ws/chat", "http://localhost:1/", KEY, "http://[::1]:1", TOKEN)
 
 
 @pytest.fixture
@@ -24,7 +25,8 @@ def listening() -> Iterator[Network]:
     """A network of which there is a port, and no more."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        yield Network(f"ws://127.0.0.1:{port}/ws/chat", f"http://127.0.0.1:{port}/", KEY, f"http://127.0.0.1:{port}")
+        base = f"http://127.0.0.1:{port}"
+        yield Network(f"ws://127.0.0.1:{port}/ws/chat", f"{base}/", KEY, base, TOKEN)
 
 
 def described(folder: Path, **changed: object) -> Path:
@@ -36,7 +38,7 @@ def described(folder: Path, **changed: object) -> Path:
 
 def test_what_is_written_is_read_and_is_for_its_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "engines" / "sandbox" / "network.json"
-    for network in (NOWHERE, Network("ws://127.0.0.1:2/", "http://127.0.0.1:2/", KEY, "http://127.0.0.1:3")):
+    for network in (NOWHERE, Network("ws://127.0.0.1:2/", "http://127.0.0.1:2/", KEY, "http://127.0.0.1:3", TOKEN)):
         write_descriptor(path, network)
         assert read_descriptor(path) == network
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -53,7 +55,18 @@ def test_what_is_written_is_read_and_is_for_its_owner_alone(tmp_path: Path) -> N
         ({"websocket": "ws://192.168.1.7:80/"}, "websocket leads to 192.168.1.7"),
         ({"web_page": "https://web.whatsapp.com/"}, "web_page leads to web.whatsapp.com"),
         ({"control_url": "http://127.0.0.1.example.com/"}, "control_url leads to 127.0.0.1.example.com"),
-        ({"control_url": "http://localhost@example.com/"}, "control_url leads to example.com"),
+        ({"control_url": "http://localhost@example.com/"}, "control_url has '@' in it"),
+        ({"control_url": "http://somebody:secret@127.0.0.1/"}, "control_url has '@' in it"),
+        ({"websocket": "ws://evil.example\\@127.0.0.1/ws/chat"}, r"websocket has '\\\\' in it"),
+        ({"websocket": "ws://127.0.0.1\\.evil.example/"}, r"websocket has '\\\\' in it"),
+        ({"websocket": "ws://127.0.0.1:1/\nws"}, r"websocket has '\\n' in it"),
+        ({"websocket": "\tws://127.0.0.1:1/ws"}, r"websocket has '\\t' in it"),
+        ({"web_page": "http://127.0.0.1:1/ x"}, "web_page has ' ' in it"),
+        ({"web_page": "http://127.0.0.1:1/\x7f"}, r"web_page has '\\x7f' in it"),
+        ({"web_page": "http://127.0.0.1\u3002evil.example/"}, "web_page has '\u3002' in it"),
+        ({"control_token": ""}, "control_token is no token"),
+        ({"control_token": "a b" * 20}, "control_token is no token"),
+        ({"control_token": 7}, "control_token is no token"),
         ({"web_page": "file:///etc/passwd"}, "web_page does not begin with http://"),
         ({"websocket": "http://127.0.0.1:1/"}, "websocket does not begin with ws://"),
         ({"websocket": "ws:///ws/chat"}, "websocket leads to nowhere"),
@@ -111,3 +124,16 @@ async def test_a_server_does_not_start_without_the_network_it_was_told_to_use(
     lidbook = await Lidbook.open(settings, engines=EngineRegistry.of(), hooks=Hooks())
     assert lidbook.network == listening
     await lidbook.close()
+
+
+def test_the_token_is_not_shown_with_the_rest() -> None:
+    assert TOKEN not in repr(NOWHERE)
+
+
+def test_a_descriptor_without_a_token_says_so(tmp_path: Path) -> None:
+    path = described(tmp_path)
+    written = json.loads(path.read_text())
+    del written["control_token"]
+    path.write_text(json.dumps(written))
+    with pytest.raises(InvalidConfig, match="it has no 'control_token'"):
+        read_descriptor(path)

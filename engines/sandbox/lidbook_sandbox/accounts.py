@@ -58,8 +58,11 @@ def account_meant(
             raise InvalidRequest(f"say which account with --account; known in {data_dir}: {listed}")
         return meant.pop()
     phone = parse_dialable(account)
-    for spelling in (phone, *spellings(phone)):
-        if spelling in accounts or conditions_file(data_dir, spelling).exists():
+    for spelling in spellings(phone):
+        if spelling in accounts:
+            return spelling
+    for spelling in spellings(phone):
+        if conditions_file(data_dir, spelling).exists():
             return spelling
     raise InvalidRequest(f"{phone.digits} is the account of no session in {data_dir}; there are: {listed}")
 
@@ -85,7 +88,9 @@ def _account(row: SessionRow) -> PhoneNumber | None:
         config = SessionConfig.parse(orjson.loads(row.config))
         settings = SandboxSettings.model_validate(config.settings)
         if settings.people is not None:
-            return settings.phone or default_phone(settings.people, settings.seed)
+            made_up = default_phone(settings.people, settings.seed)
+            known = settings.phone is None or (made_up is not None and made_up in spellings(settings.phone))
+            return made_up if known else settings.phone
         world = LiveWorld(open_source(settings.source).world)
         return world.person(world.account(settings.phone)).phone
     except (LidbookError, ValidationError):  # the session itself says what is wrong with them

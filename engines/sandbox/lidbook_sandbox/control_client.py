@@ -48,8 +48,9 @@ class Control:
         import httpx  # noqa: PLC0415 - slow to import
 
         url = "/".join((self.network.control_url.rstrip("/"), *(quote(part, safe="") for part in path)))
+        headers = {"Authorization": f"Bearer {self.network.control_token}"}
         try:
-            response = httpx.request(method, url, json=body, timeout=PATIENCE, trust_env=False)
+            response = httpx.request(method, url, json=body, headers=headers, timeout=PATIENCE, trust_env=False)
         except httpx.TimeoutException as error:
             raise Refused(f"the sandbox network took longer than {PATIENCE:g} s over this; ask it again") from error
         except httpx.HTTPError as error:

@@ -238,7 +238,7 @@ def test_a_sandbox_network_in_whatsapps_place(data_dir: Path, diagnose: Diagnose
     with socket.create_server(("127.0.0.1", 0)) as network:
         port = network.getsockname()[1]
         there, here = f"ws://127.0.0.1:{port}/ws/chat", f"http://127.0.0.1:{port}/"
-        write_descriptor(descriptor_path(data_dir), Network(there, here, bytes(32), here))
+        write_descriptor(descriptor_path(data_dir), Network(there, here, bytes(32), here, "0" * 64))
         code, findings = diagnose(LIDBOOK_NETWORK="sandbox")
     assert (code, findings["network"][0]) == (0, "warning")
     assert findings["network"][1].startswith("engines speak to a sandbox network, NOT to WhatsApp")

@@ -52,6 +52,7 @@ class Pauses:
             finally:
                 for wait in waits:
                     wait.cancel()
+                await asyncio.gather(*waits, return_exceptions=True)
 
     def hold(self) -> None:
         """From now on, pauses last until they are released."""

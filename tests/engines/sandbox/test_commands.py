@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from lidbook.app import CoreSettings, Lidbook
 from lidbook.capabilities import Capability
 from lidbook.hooks import Hooks
+from lidbook.identifiers import PhoneNumber
 from lidbook.registry import EngineRegistry
 from lidbook.session_config import SessionConfig
 from lidbook.sessions.session import Session
@@ -18,6 +19,7 @@ from lidbook.values import SessionStatus
 from lidbook.world.conditions import Condition, Conditions, Kind
 from lidbook.world.files import load_world
 from lidbook.world.generator import default_phone
+from lidbook_sandbox.accounts import account_meant, conditions_file
 from lidbook_sandbox.commands import commands
 from lidbook_sandbox.engine import SandboxEngine
 from lidbook_sandbox.scanning import NoCodeShown, scan
@@ -198,3 +200,11 @@ async def test_the_only_account_of_a_data_dir_need_not_be_named(lidbook: Lidbook
     await lidbook.sessions.usable("two")
     message = run("condition", "list", "--data-dir", str(tmp_path), exit_code=2)
     assert "12025550100," in message, "with two accounts it says which there are"
+
+
+def test_an_account_goes_by_the_spelling_that_it_has_whatever_was_written_before(tmp_path: Path) -> None:
+    served = PhoneNumber("553188887777")
+    typed = PhoneNumber("5531988887777")
+    Conditions(conditions_file(tmp_path, typed)).set(Condition(Kind.SILENCE))
+    for spelling in (served, typed):
+        assert account_meant(tmp_path, spelling.digits, [], [served]) == served

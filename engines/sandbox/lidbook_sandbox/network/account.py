@@ -56,14 +56,9 @@ class AccountServer:
     """Made once for every account of the world; lives as long as the network."""
 
     def __init__(self, live: LiveWorld, lid: Lid, conditions: Conditions, store: NetworkStore, faults: Faults) -> None:
-        person = live.person(lid)
-        if person.phone is None:
-            raise ValueError(f"the account {lid} has no phone number")
-        self.phone: Final = person.phone
-        """Its number when the network was started: what its conditions and faults are named by."""
         self.lid: Final = lid
-        self.service: Final = WorldService(live, person.phone)
-        self.conditions: Final = conditions
+        self.service: Final = WorldService(live, lid)
+        self.conditions = conditions
         self.store: Final = store
         self.faults: Final = faults
         self.identity: Final = store.key_pair(f"{lid.digits}/identity")
@@ -88,6 +83,10 @@ class AccountServer:
         """Its phone number now. Raises `NotOnWhatsApp` when that was given to somebody else."""
         return self.service.account().phone
 
+    def has_number(self) -> bool:
+        """Whether it can be reached; without, its devices are kept out until it has one again."""
+        return self.service.live.person(self.lid).phone is not None
+
     async def close(self) -> None:
         """Stop everything that is under way."""
         self._unsubscribe()
@@ -106,7 +105,7 @@ class AccountServer:
     def _done(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("work for the account %s failed", self.phone.digits, exc_info=error)
+            logger.error("work for the account %s failed", self.lid, exc_info=error)
 
     # Devices
 
@@ -158,7 +157,7 @@ class AccountServer:
 
     def deliver(self, stanza: Node, to: Iterable[int] | None = None) -> None:
         """Send a stanza to some devices, or all; it waits for those that are away until they say that they have it."""
-        if self.faults.drops_notifications(self.phone):
+        if self.faults.drops_notifications(self.lid):
             return
         for number in tuple(self.devices) if to is None else tuple(to):
             self._deliver(number, stanza)
@@ -208,6 +207,15 @@ class AccountServer:
         self.deliver(Node("notification", attributes, [collection]), told)
 
     # Conditions
+
+    def follow(self, conditions: Conditions, held: Iterable[Condition]) -> None:
+        """Look at other conditions from now on, those of another number, and switch on there what held before."""
+        self._unsubscribe()
+        self.conditions = conditions
+        for condition in held:
+            conditions.set(condition)
+        self._unsubscribe = conditions.subscribe(self._obey)
+        self._obey()
 
     async def while_holding(self, holds: Callable[[], bool]) -> None:
         """Return as soon as `holds` does not; looks again whenever the conditions change."""

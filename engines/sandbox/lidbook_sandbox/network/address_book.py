@@ -111,13 +111,15 @@ class AddressBook:
         self._tell_push_name(self._service.live.person(self._service.lid).pushname or "", self._service.live.moment())
 
     def take(self, name: str, patch: bytes, mutations: list[Mutation], after: CollectionState) -> None:
-        """Write a client's patch into the world and keep it."""
+        """Write a client's patch into the world and keep it; what the world refuses is taken back with the next one."""
         self._written = set()
+        refused: list[str] = []
         lines: dict[str, str | None] = {}
         try:
             for mutation in mutations:
                 if mutation.index[0] == CONTACT and len(mutation.index) > 1:
-                    self._write(mutation, lines)
+                    if not self._write(mutation, lines):
+                        refused.append(mutation.index[1])
                 elif mutation.index[0] == PUSH_NAME and mutation.action is not None:
                     pushname = mutation.action.pushNameSetting.name
                     self._push_name = lines[PUSH_NAME] = pushname
@@ -127,6 +129,13 @@ class AddressBook:
             self._written = None
         self.collections.take(name, patch, after, lines)
         self._touch(touched, self._service.live.time())
+        self._take_back(refused)
+
+    def _take_back(self, refused: list[str]) -> None:
+        """Say what stands under these indices in truth: the world's line, or nothing."""
+        gone = [index for index in dict.fromkeys(refused) if index not in self._lines]
+        lines = [self._lines[index] for index in dict.fromkeys(refused) if index in self._lines]
+        self._append(gone, lines, self._service.live.time())
 
     # The world's changes, as the phone tells them
 
@@ -250,12 +259,13 @@ class AddressBook:
 
     # A client's changes
 
-    def _write(self, mutation: Mutation, lines: dict[str, str | None]) -> None:
+    def _write(self, mutation: Mutation, lines: dict[str, str | None]) -> bool:
+        """Write one change into the world; false where it refuses, so that app state says something else."""
         index = mutation.index[1]
         user = indexed_user(index)
         if user is None:
             logger.warning("a client wrote a contact under %r, which is nobody", index)
-            return
+            return mutation.operation is Operation.REMOVE
         action = mutation.action
         person = Person(*person_of(user))
         try:
@@ -265,8 +275,11 @@ class AddressBook:
                 lines[index] = None
             else:
                 lines[index] = self._save(index, person, action)
+                return lines[index] is not None
         except LidbookError as error:
             logger.warning("a client's contact %s was not written: %s", index, error)
+            return mutation.operation is Operation.REMOVE and index not in self._lines
+        return True
 
     def _save(self, index: str, person: Person, action: SyncActionValue) -> str | None:
         contact = action.contactAction

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterable
 from typing import Final
 
-from lidbook.errors import NotOnWhatsApp
 from lidbook_sandbox.network.account import AccountServer
 from lidbook_sandbox.network.connection import Connection
 from lidbook_sandbox.network.faults import Malformation
@@ -16,6 +15,8 @@ from lidbook_sandbox.network.wire.jid import SERVER
 from lidbook_sandbox.network.wire.node import Node
 
 LOGGED_OUT: Final = 401
+UNAVAILABLE: Final = 503
+"""With this a device comes again later; it would forget its link with a 401."""
 BANNED_FOR_NOW: Final = 402
 BAN_SECONDS: Final = 3600
 
@@ -45,7 +46,7 @@ class LinkedSession:
         if account.is_away():
             self._connection.abort()
             return
-        reason = account.faults.take_refusal(account.phone)
+        reason = account.faults.take_refusal(account.lid) or (None if account.has_number() else UNAVAILABLE)
         if reason is not None:
             more = {"code": "101", "expire": str(BAN_SECONDS)} if reason == BANNED_FOR_NOW else {}
             self._connection.refuse(reason, **more)
@@ -56,7 +57,7 @@ class LinkedSession:
         account.sessions[number] = self
         self.device.last_seen = account.service.live.time()
         account.keep(self.device)
-        malformed = account.faults.take_malformation(account.phone, "login")
+        malformed = account.faults.take_malformation(account.lid, "login")
         if malformed is not None:
             self.malform(malformed)
         self._welcome()
@@ -180,16 +181,16 @@ class Stranger:
 def device_of(
     accounts: Iterable[AccountServer], digits: str, number: int, noise: bytes
 ) -> tuple[AccountServer, Device] | str:
-    """The device with these credentials, or why there is none."""
+    """The device with these credentials, or why there is none.
+
+    Digits and number may be those of several: of one account before it moved, and of the one that has the number now.
+    """
+    why = f"{digits} has no device {number}: it was removed, or never linked"
     for account in accounts:
         device = account.find(digits, number)
         if device is None:
             continue
-        if device.noise != noise:
-            return f"device {number} of {digits} has another key"
-        try:
-            account.number()
-        except NotOnWhatsApp as error:
-            return error.message
-        return account, device
-    return f"{digits} has no device {number}: it was removed, or never linked"
+        if device.noise == noise:
+            return account, device
+        why = f"device {number} of {digits} has another key"
+    return why

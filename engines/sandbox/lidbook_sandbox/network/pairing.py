@@ -165,7 +165,7 @@ class Unpaired:
     # Steps
 
     async def _link(self, account: AccountServer, adv_secret: bytes) -> Device:
-        await account.faults.pairing_released(account.phone)
+        await account.faults.pairing_released(account.lid)
         number = account.store.next_number(account.lid, account.service.state.device)
         timestamp = account.service.live.time() // 1000
         introduction = introduce(
@@ -186,7 +186,7 @@ class Unpaired:
             Node("device", jids),
             Node("platform", {"name": "android"}),
         ]
-        malformed = account.faults.take_malformation(account.phone, "pairing")
+        malformed = account.faults.take_malformation(account.lid, "pairing")
         if malformed is not None and malformed is not Malformation.CRASH:
             self.connection.malform(malformed)
         bare = malformed is Malformation.CRASH
@@ -235,7 +235,7 @@ class Unpaired:
     def _dismiss(self, account: AccountServer) -> None:
         """Send it to log in. The client closes: whatsmeow loses a 515 that comes together with the end."""
         self.connection.send(Node("stream:error", {"code": "515"}))
-        if account.faults.closes_early(account.phone):
+        if account.faults.closes_early(account.lid):
             self.connection.close()
         else:
             self.connection.close_after(LEAVE)

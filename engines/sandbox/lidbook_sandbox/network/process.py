@@ -5,7 +5,7 @@ import signal
 import socket
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ import structlog
 from lidbook.engine import Network
 from lidbook.errors import InvalidRequest
 from lidbook.network_descriptor import descriptor_path, write_descriptor
+from lidbook.world.changes import Change, NumberChanged, NumberReassigned
 from lidbook.world.conditions import ConditionFolder
 from lidbook.world.sources import WorldSource
 from lidbook_sandbox.engine import LOOK_EVERY, SandboxEngine, conditions_folder
@@ -67,12 +68,14 @@ async def serve(wanted: Wanted, announce: Callable[[Served], None]) -> None:
     with _asked_to_stop() as stop, closing(_Lock(wanted.data_dir)):
         serving = asyncio.create_task(_serve(wanted, announce))
         stopped = asyncio.create_task(stop.wait())
-        await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        if not serving.done():
-            serving.cancel()
-        with suppress(asyncio.CancelledError):
-            await serving
+        try:
+            await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (serving, stopped):
+                task.cancel()
+            await asyncio.wait({serving, stopped})
+        if not serving.cancelled():
+            serving.result()
 
 
 async def _serve(wanted: Wanted, announce: Callable[[Served], None]) -> None:
@@ -84,11 +87,10 @@ async def _serve(wanted: Wanted, announce: Callable[[Served], None]) -> None:
         _listening(world, conditions, folder, wanted) as network,
         _described(wanted.data_dir, network.network),
     ):
-        accounts = tuple(_linkable(world, network))
-        where = network.network
-        LastTime(_port(where.websocket), _port(where.control_url), tuple(a.phone for a in accounts)).keep(folder)
-        announce(Served(world.live.state.name, where, accounts))
-        await _look(conditions)
+        with _remembered(folder, world, network):
+            accounts = tuple(_linkable(world, network))
+            announce(Served(world.live.state.name, network.network, accounts))
+            await _look(conditions)
 
 
 class _Lock:
@@ -162,6 +164,24 @@ async def _described(data_dir: Path, network: Network) -> AsyncIterator[None]:
         yield
     finally:
         path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _remembered(folder: Path, world: OpenWorld, network: SandboxNetwork) -> Iterator[None]:
+    """Where it listens, and its accounts by the numbers they have now: other processes name them so."""
+    where = network.network
+
+    def remember(change: Change | None = None) -> None:
+        if change is None or isinstance(change, NumberChanged | NumberReassigned):
+            accounts = tuple(account.phone for account in _linkable(world, network))
+            LastTime(_port(where.websocket), _port(where.control_url), accounts).keep(folder)
+
+    remember()
+    unsubscribe = world.live.subscribe(remember)
+    try:
+        yield
+    finally:
+        unsubscribe()
 
 
 def _chosen(asked: int, last: int, option: str) -> int:

@@ -1,6 +1,7 @@
 """The network: one WhatsApp service on loopback, for all accounts of a world."""
 
 import logging
+import secrets
 import socket
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -10,10 +11,10 @@ from typing import Final
 from aiohttp import web
 
 from lidbook.engine import Network
-from lidbook.errors import NotOnWhatsApp
+from lidbook.errors import InvalidRequest, NotOnWhatsApp
 from lidbook.identifiers import Lid, PhoneNumber
-from lidbook.world.changes import Change, RoleChanged
-from lidbook.world.conditions import ConditionFolder
+from lidbook.world.changes import Change, NumberChanged, NumberReassigned, RoleChanged
+from lidbook.world.conditions import ConditionFolder, Conditions
 from lidbook.world.live import LiveWorld
 from lidbook_sandbox.network.account import AccountServer, Session
 from lidbook_sandbox.network.announcements import Roles, announce
@@ -34,6 +35,7 @@ from lidbook_sandbox.network.wire.wire_pb2 import ClientPayload
 
 LOOPBACK: Final = "127.0.0.1"
 LARGEST_MESSAGE: Final = 1 << 22
+TOKEN_SIZE: Final = 32
 
 logger = logging.getLogger("lidbook.sandbox.network")
 
@@ -52,7 +54,7 @@ class SandboxNetwork:
     ) -> None:
         self.live: Final = live
         self.conditions: Final = conditions
-        self.faults: Final = Faults(self._reach)
+        self.faults: Final = Faults(self._reach, live.account)
         self._folder = folder
         self._ports = (port, control_port)
         self._accounts: dict[Lid, AccountServer] = {}
@@ -78,6 +80,7 @@ class SandboxNetwork:
                 web_page=f"{base}/",
                 root_key=self._keys[0].public,
                 control_url=f"http://{LOOPBACK}:{control.getsockname()[1]}",
+                control_token=_token(store),
             )
             opened.callback(self.live.subscribe(self._announce))
             for lid in self.live.state.accounts:
@@ -104,7 +107,16 @@ class SandboxNetwork:
 
     def phone(self, account: PhoneNumber) -> Phone:
         """The phone of an account. Raises `NotOnWhatsApp`, naming the accounts there are."""
-        return Phone(self._accounts[self.live.account(account)], lambda: self._unpaired)
+        try:
+            lid = self.live.account(account)
+        except NotOnWhatsApp as error:
+            lost = [lid for lid, served in self._accounts.items() if not served.has_number()]
+            if not lost:
+                raise
+            raise NotOnWhatsApp(
+                f"{error.message}; {lost[0]} lost its number: give it one with  lidbook phone number {lost[0]} NUMBER"
+            ) from error
+        return Phone(self._accounts[lid], lambda: self._unpaired)
 
     # For pairing
 
@@ -118,11 +130,7 @@ class SandboxNetwork:
     # Connections
 
     async def _open(self, opened: AsyncExitStack, store: NetworkStore, lid: Lid, base: str) -> None:
-        person = self.live.person(lid)
-        if person.phone is None:
-            logger.warning("the account %s lost its number and is not served", lid)
-            return
-        account = AccountServer(self.live, lid, self.conditions.of(person.phone), store, self.faults)
+        account = AccountServer(self.live, lid, self._conditions_of(lid), store, self.faults)
         opened.push_async_callback(account.close)
         self._accounts[lid] = account
         self._queries[lid] = Queries(account, base)
@@ -172,9 +180,33 @@ class SandboxNetwork:
 
     def _announce(self, change: Change) -> None:
         happened = self._roles.happened(change) if isinstance(change, RoleChanged) else None
+        if isinstance(change, NumberChanged | NumberReassigned):
+            self._move_conditions()
         for account in self._accounts.values():
             announce(account, change, happened)
 
-    def _reach(self, phone: PhoneNumber) -> Sequence[Session]:
-        account = self.account(phone)
-        return () if account is None else tuple(account.sessions.values())
+    def _move_conditions(self) -> None:
+        """Name the conditions of every account by its number now: first all are taken away, for numbers are swapped."""
+        try:
+            named = [(account, self._conditions_of(lid)) for lid, account in self._accounts.items()]
+            moved = [(account, new) for account, new in named if new is not account.conditions]
+            held = [account.conditions.remove() for account, _ in moved]
+            for (account, new), conditions in zip(moved, held, strict=True):
+                account.follow(new, conditions)
+        except InvalidRequest as error:
+            logger.warning("the conditions of an account that moved to another number stay behind: %s", error.message)
+
+    def _conditions_of(self, lid: Lid) -> Conditions:
+        return self.conditions.of(self.live.person(lid).phone or lid)
+
+    def _reach(self, account: Lid) -> Sequence[Session]:
+        return tuple(self._accounts[account].sessions.values())
+
+
+def _token(store: NetworkStore) -> str:
+    """What whoever steers the network has to know; kept, so that a descriptor is good after a restart."""
+    kept = store.secret("control token")
+    if kept is None:
+        kept = secrets.token_bytes(TOKEN_SIZE)
+        store.keep_secret("control token", kept)
+    return kept.hex()

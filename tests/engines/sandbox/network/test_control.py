@@ -39,7 +39,8 @@ async def network(tmp_path: Path, anyio_backend: str) -> AsyncIterator[SandboxNe
 @pytest.fixture
 async def client(network: SandboxNetwork) -> AsyncIterator[httpx.AsyncClient]:
     """A program of this machine."""
-    async with httpx.AsyncClient(base_url=network.network.control_url, timeout=20) as client:
+    headers = {"Authorization": f"Bearer {network.network.control_token}"}
+    async with httpx.AsyncClient(base_url=network.network.control_url, headers=headers, timeout=20) as client:
         yield client
 
 
@@ -79,12 +80,30 @@ async def test_this_machine_goes_by_several_names(client: httpx.AsyncClient, hos
     assert (await client.get("/accounts", headers={"Host": host})).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "given", [None, "", "Bearer", "Bearer x", "Basic {token}", "{token}", "Bearer {token}x", "Bearer \xff"]
+)
+async def test_whoever_does_not_have_the_token_may_not_steer(
+    client: httpx.AsyncClient, network: SandboxNetwork, given: str | None
+) -> None:
+    del client.headers["Authorization"]
+    token = network.network.control_token
+    headers = {} if given is None else {b"Authorization": given.format(token=token).encode("latin-1")}
+    asked = [(route.method, re.sub(r"{[^}]*}+", "1", route.path)) for route in ROUTES]
+    for method, path in (*asked, ("GET", "/nothing"), ("PUT", "/accounts"), ("OPTIONS", "/accounts")):
+        response = await client.request(method, path, headers=headers)
+        assert (response.status_code, "control_token" in response.json()["message"]) == (401, True)
+        assert response.headers["WWW-Authenticate"] == "Bearer"
+        assert token not in response.text
+
+
 async def test_a_body_is_json_and_short(client: httpx.AsyncClient) -> None:
     path = f"/accounts/{ME}/messages"
     form = await client.post(path, data={"sender": AMELIA})
     assert (form.status_code, "Content-Type: application/json" in form.json()["message"]) == (415, True)
     heads = {"Content-Type": "application/json"}
-    for text, status in (("{", 400), ("[]", 400), ("", 400), ('"x"', 400), ("\xff", 400), ("x" * (MAX_BODY + 1), 413)):
+    wrong = ("{", "[]", "", '"x"', "\xff", "[" * 50_000)
+    for text, status in (*((text, 400) for text in wrong), ("x" * (MAX_BODY + 1), 413)):
         response = await client.post(path, content=text.encode("latin-1"), headers=heads)
         assert (response.status_code, response.json()["statusCode"]) == (status, status), text[:10]
 
@@ -111,6 +130,7 @@ async def test_the_index_lists_every_route_and_where_the_network_is(
 ) -> None:
     index = await ask(client, "GET", "/")
     assert index["world"] == "demo"
+    assert network.network.control_token not in str(index)
     assert index["network"]["websocket"] == network.network.websocket
     assert index["network"]["root_key"] == network.network.root_key.hex()
     assert set(index["routes"]) == {f"{route.method} {route.path}" for route in ROUTES}
@@ -260,15 +280,23 @@ async def test_conditions_are_those_that_commands_set(
     assert await ask(client, "DELETE", f"/conditions/{ME}") == []
 
 
-async def test_an_account_that_moved_keeps_the_name_of_its_conditions(
+async def test_an_account_that_moved_is_known_by_its_new_number_alone(
     client: httpx.AsyncClient, network: SandboxNetwork
 ) -> None:
-    """Until the network is started anew: the file is the one that the account's server looks at."""
     await ask(client, "PATCH", f"/people/{ME}", {"phone": "+1 202 555 0177"})
     await ask(client, "PUT", "/conditions/12025550177", {"kind": "silence"})
-    assert [held.kind for held in network.conditions.of(PhoneNumber(ME)).all()] == [Kind.SILENCE]
+    assert [held.kind for held in network.conditions.of(PhoneNumber("12025550177")).all()] == [Kind.SILENCE]
+    assert (await refused(client, "GET", f"/conditions/{ME}"))[0] == 404
     assert await ask(client, "GET", "/accounts/12025550177/devices") == []
     assert (await ask(client, "POST", "/faults/12025550177/replace", {}))["met"] == 0
+
+
+async def test_an_account_means_the_same_in_either_spelling(client: httpx.AsyncClient, network: SandboxNetwork) -> None:
+    await ask(client, "PATCH", f"/people/{ME}", {"phone": "553188886666"})
+    await ask(client, "PUT", "/conditions/5531988886666", {"kind": "silence"})
+    (held,) = await ask(client, "GET", "/conditions/553188886666")
+    assert held["kind"] == "silence"
+    assert [held.kind for held in network.conditions.of(PhoneNumber("553188886666")).all()] == [Kind.SILENCE]
 
 
 @pytest.mark.parametrize(

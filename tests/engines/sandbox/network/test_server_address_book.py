@@ -11,7 +11,7 @@ from lidbook_sandbox.network.phone import Phone
 from lidbook_sandbox.network.server import SandboxNetwork
 from lidbook_sandbox.network.wire.app_state import AppStateKey, Mutation, Operation
 from lidbook_sandbox.network.wire.node import Node
-from lidbook_sandbox.network.wire.wire_pb2 import PushNameSetting, SyncActionValue, SyncdPatch
+from lidbook_sandbox.network.wire.wire_pb2 import ContactAction, PushNameSetting, SyncActionValue, SyncdPatch
 
 from .contacts import AMELIA, CONTACTS, OWEN, REGULAR, RORY, SETTINGS, removing, saving, told, true
 from .device import Device
@@ -144,6 +144,21 @@ async def test_a_number_that_is_given_to_somebody_else_is_told(device: Device, l
 
 
 # changes by a device
+
+
+@pytest.mark.parametrize("jid", ["999999999999999@lid", "nobody", "12025550100@s.whatsapp.example"])
+async def test_a_contact_that_the_world_refuses_is_taken_back(device: Device, phone: Phone, jid: str) -> None:
+    names = told(await device.sync(CONTACTS))
+    action = ContactAction(fullName="No Body", firstName="No")
+    value = SyncActionValue(timestamp=1, contactAction=action)
+    written = Mutation(Operation.SET, ("contact", jid), value, 2)
+    answer = await device.upload(CONTACTS, device.patch(CONTACTS, written, saving(OWEN, "Owen", "Owen")))
+    assert answer.string("type") == ""
+    await device.announced("server_sync")
+    taken, *others = [m for m in await device.sync(CONTACTS) if m.index[1] == jid]
+    assert (taken.operation, [m.operation for m in others]) == (Operation.SET, [Operation.REMOVE])
+    assert told(await device.sync(CONTACTS, anew=True)).items() >= names.items()
+    assert jid not in {mutation.index[1] for mutation in await device.sync(CONTACTS, anew=True)}
 
 
 @pytest.mark.parametrize(

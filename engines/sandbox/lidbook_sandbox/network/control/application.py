@@ -5,7 +5,7 @@ from typing import Final
 from aiohttp import web
 
 from lidbook_sandbox.network.control import people, phones, trouble
-from lidbook_sandbox.network.control.requests import MAX_BODY, NAMES, STEERED, Steered, answer, refusing, steered
+from lidbook_sandbox.network.control.requests import MAX_BODY, STEERED, Steered, answer, refusing, steered
 
 
 async def index(request: web.Request) -> web.Response:
@@ -42,7 +42,5 @@ def control_application(network: Steered) -> web.Application:
     """The application behind the control address of a network."""
     app = web.Application(middlewares=[refusing], client_max_size=MAX_BODY)
     app[STEERED] = network
-    owners = (network.live.person(lid) for lid in network.live.state.accounts)
-    app[NAMES] = {person.lid: person.phone for person in owners if person.lid is not None and person.phone is not None}
     app.add_routes(ROUTES)
     return app

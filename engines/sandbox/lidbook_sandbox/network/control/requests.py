@@ -1,9 +1,10 @@
 """What a request to the control address says, and how it is refused.
 
-Only programs of this machine steer the network: a page in somebody's browser is known by its `Origin`, and by a `Host`
-that is not this machine's, and is refused.
+Only programs of whoever owns the network steer it: they know the token, which only the owner can read. A page in
+somebody's browser is known by its `Origin`, and by a `Host` that is not this machine's, and is refused.
 """
 
+import hmac
 import json
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
@@ -55,8 +56,6 @@ class Steered(Protocol):
 
 
 STEERED: Final = web.AppKey("steered", Steered)
-NAMES: Final = web.AppKey("names", dict[Lid, PhoneNumber])
-"""The number that each account had when the network was started: conditions and faults are named by it."""
 
 
 class Body(BaseModel):
@@ -69,7 +68,7 @@ B = TypeVar("B", bound=Body)
 
 
 class NotTaken(Exception):
-    """The request is none that a program of this machine would send."""
+    """The request is none that a program of this machine's owner would send."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -86,6 +85,8 @@ async def read(request: web.Request, body: type[B]) -> B:
         return body.model_validate(json.loads(content) if content else {})
     except ValidationError as error:
         raise InvalidRequest("; ".join(_faults(error))) from error
+    except RecursionError as error:
+        raise InvalidRequest("the body is nested too deeply") from error
     except ValueError as error:
         raise InvalidRequest(f"the body is not JSON: {error}") from error
 
@@ -103,21 +104,12 @@ def steered(request: web.Request) -> Steered:
 
 def account_of(request: web.Request) -> PhoneNumber:
     """The account in the path, as the world spells it. Raises `NotOnWhatsApp`, naming those there are."""
-    live = steered(request).live
-    person = live.person(live.account(parse_dialable(request.match_info["account"])))
-    if person.phone is None:
-        raise NotFound(f"the number of the account {person.lid} was given to somebody else")
-    return person.phone
-
-
-def name_of(request: web.Request) -> PhoneNumber:
-    """What the conditions and faults of the account in the path are named by."""
-    return request.app[NAMES].get(phone_of(request).service.lid, account_of(request))
+    return phone_of(request).service.account().phone
 
 
 def phone_of(request: web.Request) -> Phone:
-    """The phone of the account in the path."""
-    return steered(request).phone(account_of(request))
+    """The phone of the account in the path. Raises `NotOnWhatsApp`, naming those there are."""
+    return steered(request).phone(parse_dialable(request.match_info["account"]))
 
 
 def user_in(text: str) -> UserId:
@@ -163,7 +155,10 @@ async def refusing(request: web.Request, handler: Handler) -> web.StreamResponse
     except ScanRefused as error:
         return _refused(422, "scan_refused", str(error))
     except NotTaken as error:
-        return _refused(error.refused_with, "not_taken", error.message)
+        refusal = _refused(error.refused_with, "not_taken", error.message)
+        if error.refused_with == web.HTTPUnauthorized.status_code:
+            refusal.headers["WWW-Authenticate"] = "Bearer"
+        return refusal
     except LidbookError as error:
         return _refused(error.status, error.code, error.message)
     except web.HTTPRequestEntityTooLarge:
@@ -180,6 +175,10 @@ def _check_caller(request: web.Request) -> None:
         raise NotTaken(403, "a page in a browser may not steer the network: ask from a program, without Origin")
     if not _is_loopback(request.headers.get("Host", "")):
         raise NotTaken(403, "the Host of a request has to be 127.0.0.1, [::1] or localhost")
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    wanted = steered(request).network.control_token
+    if scheme.lower() != "bearer" or not hmac.compare_digest(token.encode(errors="surrogateescape"), wanted.encode()):
+        raise NotTaken(401, "send  Authorization: Bearer TOKEN  with the control_token of the network's descriptor")
 
 
 def _is_loopback(host: str) -> bool:

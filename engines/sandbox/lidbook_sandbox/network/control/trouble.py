@@ -8,7 +8,7 @@ from pydantic import Field
 from lidbook.capabilities import Capability
 from lidbook.errors import InvalidRequest, NotFound
 from lidbook.world.conditions import Condition, Conditions, Kind
-from lidbook_sandbox.network.control.requests import Body, Times, account_of, answer, name_of, read, steered
+from lidbook_sandbox.network.control.requests import Body, Times, account_of, answer, read, steered
 from lidbook_sandbox.network.faults import Malformation, When
 
 _LIVE: Final = {capability.value: capability for capability in Capability if capability.served_by == "engine"}
@@ -88,25 +88,23 @@ async def clear_condition(request: web.Request) -> web.Response:
 
 async def make_fault(request: web.Request) -> web.Response:
     """Make the wire go wrong; answers how many connected devices met it at once, null where it is yet to come."""
-    body, faults, name = await read(request, FaultBody), steered(request).faults, name_of(request)
+    body, faults, account = await read(request, FaultBody), steered(request).faults, account_of(request)
     met: int | None = None
     match request.match_info["fault"]:
         case "replace":
-            met = faults.replace(account_of(request))
+            met = faults.replace(account)
         case "stream-error":
-            met = faults.stream_error(account_of(request), body.code)
+            met = faults.stream_error(account, body.code)
         case "refuse-login":
-            faults.refuse_login(name, body.reason, body.times)
+            faults.refuse_login(account, body.reason, body.times)
         case "malform":
-            faults.malform(
-                account_of(request) if body.when == "now" else name, body.malformation, body.when, body.times
-            )
+            faults.malform(account, body.malformation, body.when, body.times)
         case "hold-pairing":
-            faults.hold_pairing(name)
+            faults.hold_pairing(account)
         case "early-close-515":
-            faults.early_close_515(name)
+            faults.early_close_515(account)
         case "drop-notifications":
-            faults.drop_notifications(name)
+            faults.drop_notifications(account)
         case unknown:
             raise NotFound(f"there is no fault {unknown}; there are {', '.join(FAULTS)}")
     return answer({"met": met}, 201)
@@ -114,7 +112,7 @@ async def make_fault(request: web.Request) -> web.Response:
 
 async def clear_faults(request: web.Request) -> web.Response:
     """The wire of the account is right again."""
-    steered(request).faults.clear(name_of(request))
+    steered(request).faults.clear(account_of(request))
     return answer({"cleared": True})
 
 
@@ -131,7 +129,7 @@ async def clear_all_faults(request: web.Request) -> web.Response:
 
 
 def _conditions_of(request: web.Request) -> Conditions:
-    conditions = steered(request).conditions.of(name_of(request))
+    conditions = steered(request).conditions.of(account_of(request))
     conditions.refresh()
     return conditions
 

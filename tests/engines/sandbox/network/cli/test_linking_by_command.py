@@ -87,6 +87,7 @@ def test_a_code_links_one_device_once(serve: Serve, phone: Phone, environment: d
     assert "no device shows this code now" in phone("scan", damaged, exit_code=1)
     with subprocess.Popen([LIDBOOK, "phone", "scan", device.code], env=environment, stdout=-1) as scanning:
         device.link()
+        scanning.communicate(timeout=30)
     assert scanning.returncode == 0
     assert "no device shows this code now" in phone("scan", device.code, exit_code=1)
 

@@ -148,5 +148,5 @@ def test_a_code_that_is_for_another_whatsapp_is_not_scanned(
 def test_what_is_no_lidbook_is_not_asked_again(serve: Serve, phone: Phone) -> None:
     network = serve()
     said = phone("scan", "--url", network.descriptor["control_url"], exit_code=1)
-    assert said.startswith("lidbook: there is no /api/sessions")
+    assert said.startswith(f"lidbook: {network.descriptor['control_url']} asks for an API key: set LIDBOOK_API_KEY")
     assert "give --url like http://127.0.0.1:3000" in phone("scan", "--url", "nonsense", exit_code=1)

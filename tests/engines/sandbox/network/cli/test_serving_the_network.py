@@ -79,6 +79,22 @@ def test_a_second_one_says_who_has_the_data_dir(serve: Serve, lidbook: Lidbook) 
     serve()
 
 
+def test_an_account_that_moves_is_known_by_its_new_number_in_either_spelling(
+    serve: Serve, phone: Phone, lidbook: Lidbook, tmp_path: Path
+) -> None:
+    serve()
+    conditions = ("sandbox", "condition")
+    assert lidbook(*conditions, "set", "slow", "--account", "12025550100").returncode == 0
+    phone("number", "12025550100", "+553188886666")
+    for spelling in ("553188886666", "+55 31 98888-6666"):
+        done = lidbook(*conditions, "list", "--account", spelling)
+        assert (done.returncode, "slow" in done.stdout) == (0, True), done
+    lidbook(*conditions, "set", "silence", "--account", "5531988886666")
+    folder = tmp_path / "data" / "engines" / "sandbox" / "conditions"
+    assert [file.name for file in folder.iterdir()] == ["553188886666.json"]
+    assert "is the account of no session" in lidbook(*conditions, "list", "--account", "12025550100").stderr
+
+
 def test_another_world_has_keys_of_its_own(serve: Serve, phone: Phone) -> None:
     network = serve()
     before = network.descriptor
