@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"go.mau.fi/whatsmeow"
 	waBinary "go.mau.fi/whatsmeow/binary"
@@ -25,8 +26,8 @@ func (s *session) unblock(ctx context.Context, params blockParams) (*blockResult
 	return s.changeBlocklist(ctx, params.Person, events.BlocklistChangeActionUnblock)
 }
 
-// changeBlocklist blocks or unblocks somebody, and answers the whole list as the server has it then. The server takes
-// LIDs, and for a block wants the number as well.
+// changeBlocklist blocks or unblocks somebody, and answers the whole list as the server has it then: that is asked for,
+// since not every answer to a change brings it. The server takes LIDs, and for a block wants the number as well.
 func (s *session) changeBlocklist(ctx context.Context, who person, action events.BlocklistChangeAction) (*blockResult, error) {
 	phone, lid, err := who.jids()
 	if err != nil {
@@ -39,8 +40,7 @@ func (s *session) changeBlocklist(ctx context.Context, who person, action events
 	if action == events.BlocklistChangeActionBlock && !phone.IsEmpty() {
 		item["pn_jid"] = phone
 	}
-	begun := nowMs()
-	answer, err := s.query(ctx, whatsmeow.DangerousInfoQuery{
+	_, err = s.query(ctx, whatsmeow.DangerousInfoQuery{
 		Namespace: "blocklist", Type: "set", To: types.ServerJID,
 		Content: []waBinary.Node{{Tag: "item", Attrs: item}},
 	})
@@ -50,18 +50,19 @@ func (s *session) changeBlocklist(ctx context.Context, who person, action events
 	if err != nil {
 		return nil, err
 	}
-	list, ok := answer.GetOptionalChildByTag("list")
-	if !ok {
-		if answer, err = s.query(ctx, blocklistQuery()); err != nil {
-			return nil, err
-		}
-		list = answer.GetChildByTag("list")
-	}
-	users, err := s.blocked(ctx, &list)
+	begun := nowMs()
+	users, _, err := s.fetchBlocklist(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &blockResult{notNil(users)}, s.teller.tell(ctx, blocklistFact(users, fromServer, begun))
+	if err := s.teller.tell(ctx, blocklistFact(users, fromServer, begun)); err != nil {
+		return nil, err
+	}
+	isBlocked := slices.Contains(users, userID(lid)) || !phone.IsEmpty() && slices.Contains(users, userID(phone))
+	if isBlocked != (action == events.BlocklistChangeActionBlock) {
+		return nil, failedWith(changeNotTaken, nil, "WhatsApp took the change but its blocklist does not show it; try again")
+	}
+	return &blockResult{notNil(users)}, nil
 }
 
 // bothOf finds the other half of a person: in the map, else at the server.
@@ -92,23 +93,28 @@ func (s *session) bothOf(ctx context.Context, phone, lid types.JID) (types.JID, 
 	return phone, lid, err
 }
 
-func blocklistQuery() whatsmeow.DangerousInfoQuery {
-	return whatsmeow.DangerousInfoQuery{Namespace: "blocklist", Type: "get", To: types.ServerJID}
+// fetchBlocklist fetches the whole list: its users, and how many persons those are. An answer without a list is none.
+func (s *session) fetchBlocklist(ctx context.Context) (users []string, persons int, err error) {
+	answer, err := s.query(ctx, whatsmeow.DangerousInfoQuery{Namespace: "blocklist", Type: "get", To: types.ServerJID})
+	if err != nil {
+		return nil, 0, err
+	}
+	list, ok := answer.GetOptionalChildByTag("list")
+	if !ok {
+		return nil, 0, &whatsmeow.ElementMissingError{Tag: "list", In: "the answer to a blocklist query"}
+	}
+	users, err = s.blocked(ctx, &list)
+	return users, len(list.GetChildrenByTag("item")), err
 }
 
 // tellBlocklist fetches the whole list and tells it; it answers how many are on it.
 func (s *session) tellBlocklist(ctx context.Context) (int, error) {
 	begun := nowMs()
-	answer, err := s.query(ctx, blocklistQuery())
+	users, persons, err := s.fetchBlocklist(ctx)
 	if err != nil {
 		return 0, err
 	}
-	list := answer.GetChildByTag("list")
-	users, err := s.blocked(ctx, &list)
-	if err != nil {
-		return 0, err
-	}
-	return len(list.GetChildrenByTag("item")), s.teller.tell(ctx, blocklistFact(users, fromServer, begun))
+	return persons, s.teller.tell(ctx, blocklistFact(users, fromServer, begun))
 }
 
 // blocked are the users of a blocklist, by each identifier that is known of them.

@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"go.mau.fi/whatsmeow/appstate"
-	"go.mau.fi/whatsmeow/proto/waServerSync"
+	"go.mau.fi/whatsmeow/proto/waSyncdSnapshotRecovery"
 	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/types"
 )
@@ -18,6 +19,8 @@ const (
 	// bookPause is the pause after a fetch that failed; it doubles up to the longest.
 	bookPause        = 2 * time.Second
 	longestBookPause = 5 * time.Minute
+	// keyPause is after how long without a key the address book is fetched again, which asks the phone for it.
+	keyPause = 6 * time.Hour
 )
 
 // book is the account's address book: fetched from the app state, told to the core, and written.
@@ -31,12 +34,18 @@ type book struct {
 	keyed   chan struct{} // closed when the phone has shared a key
 	synced  chan struct{} // closed when all of it was told
 	whole   bool          // the same, for whoever has the turn
+	// keyWait is how long the phone may take to share a key by itself; keyless says that it is over.
+	keyWait time.Duration
+	keyless atomic.Bool
+	// recovery is what the phone answered to a request for an address book that verifies.
+	recovery  atomic.Pointer[waSyncdSnapshotRecovery.SyncdSnapshotRecovery]
+	requested atomic.Bool
 }
 
 func newBook(s *session) *book {
 	return &book{
 		session: s, asked: make(chan struct{}, 1), turn: make(chan struct{}, 1),
-		keyed: make(chan struct{}), synced: make(chan struct{}),
+		keyed: make(chan struct{}), synced: make(chan struct{}), keyWait: keyWait,
 	}
 }
 
@@ -45,7 +54,7 @@ func (b *book) pulse() { pulse(b.asked) }
 
 // follow fetches the address book at once, and again whenever there is something new.
 func (b *book) follow(ctx context.Context) {
-	pause := bookPause
+	pause, waited := bookPause, time.After(b.keyWait)
 	for {
 		err := b.fetch(ctx)
 		var again <-chan time.Time
@@ -53,10 +62,11 @@ func (b *book) follow(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case err == nil:
-			pause = bookPause
+			pause, waited = bookPause, nil
 		case errors.Is(err, errNoKeys), errors.Is(err, appstate.ErrKeyNotFound):
 			// They come from the phone, and whatsmeow asks for the version then, which is a pulse.
 			b.session.log.debug("the address book waits for its keys")
+			again = time.After(keyPause)
 		default:
 			b.session.log.warning("the address book could not be fetched; it is tried again", "error", err, "seconds", pause.Seconds())
 			again = time.After(pause)
@@ -65,6 +75,8 @@ func (b *book) follow(ctx context.Context) {
 		select {
 		case <-b.asked:
 		case <-again:
+		case <-waited:
+			b.keyless.Store(true)
 		case <-ctx.Done():
 			return
 		}
@@ -98,34 +110,58 @@ func (b *book) fetchInTurn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if key == nil {
+	if key != nil {
+		b.noteKey()
+	} else if !b.keyless.Load() {
 		return errNoKeys
+	} // else what cannot be decoded says which key to ask the phone for
+	recovered, err := b.takeRecovery(ctx)
+	if err != nil {
+		return err
 	}
-	b.noteKey()
-	all := !b.whole && !b.session.synced["contacts"]
+	all := !recovered && !b.whole && !b.session.synced["contacts"]
+	if recovered {
+		if err := b.noteAll(ctx); err != nil {
+			return err
+		}
+	}
 	err = b.fetchPages(ctx, all)
 	if isBroken(err) {
 		b.session.log.warning("the address book does not verify and is fetched anew", "error", err)
 		all = true
 		err = b.fetchPages(ctx, all)
 	}
+	if isBroken(err) {
+		b.requestRecovery()
+	}
 	if err != nil {
 		return err
 	}
 	if all {
-		lines, err := b.session.store.allContacts(ctx)
-		if err != nil {
-			return err
-		}
-		if err := b.session.teller.sync(ctx, "contacts", len(lines), true); err != nil {
-			return err
-		}
+		return b.noteAll(ctx)
 	}
+	b.noteWhole()
+	return nil
+}
+
+// noteAll reports that the core was told all of the address book.
+func (b *book) noteAll(ctx context.Context) error {
+	lines, err := b.session.store.allContacts(ctx)
+	if err != nil {
+		return err
+	}
+	if err := b.session.teller.sync(ctx, "contacts", len(lines), true); err != nil {
+		return err
+	}
+	b.noteWhole()
+	return nil
+}
+
+func (b *book) noteWhole() {
 	if !b.whole {
 		b.whole = true
 		close(b.synced)
 	}
-	return nil
 }
 
 func (b *book) noteKey() {
@@ -160,10 +196,9 @@ func (b *book) fetchPages(ctx context.Context, all bool) error {
 		state = appstate.HashState{Version: version, Hash: hash}
 	}
 	all = all || state.Version == 0
-	internals := b.session.internals()
 	found := newPages(b, all)
 	for more, reset := true, all; more; reset = false {
-		list, err := internals.FetchAppStatePatches(ctx, bookCollection, state.Version, reset)
+		list, err := b.fetchPatches(ctx, state.Version, reset)
 		if err != nil {
 			return err
 		}
@@ -186,22 +221,28 @@ func (b *book) takeOver(ctx context.Context, list *appstate.PatchList, state app
 	mutations, next, err := processor.DecodePatches(ctx, list, state, true)
 	if err != nil {
 		if errors.Is(err, appstate.ErrKeyNotFound) {
-			b.session.internals().RequestMissingAppStateKeys(ctx, list)
+			internals := b.session.internals()
+			b.session.begin("a request for keys", func() { internals.RequestMissingAppStateKeys(b.session.ctx, list) })
 		}
 		return state, err
 	}
+	staged.state = next
+	return next, b.keep(ctx, mutations, staged, found)
+}
+
+// keep tells the core of mutations, and then keeps them and the version they lead to.
+func (b *book) keep(ctx context.Context, mutations []appstate.Mutation, staged *stagedState, found *pages) error {
 	lines, err := found.tell(ctx, mutations)
 	if err != nil {
-		return state, err
+		return err
 	}
 	if err := b.storePairs(ctx, saved(lines)); err != nil {
-		return state, err
+		return err
 	}
-	staged.state = next
 	// What the core has acknowledged is kept, even if the session is stopped meanwhile.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storing)
 	defer cancel()
-	return next, b.session.store.db.DoTxn(ctx, nil, func(ctx context.Context) error {
+	return b.session.store.db.DoTxn(ctx, nil, func(ctx context.Context) error {
 		for _, each := range lines {
 			write := b.session.store.putContact
 			if each.isRemoved() {
@@ -238,97 +279,6 @@ func (b *book) storePairs(ctx context.Context, lines []contact) error {
 		pairs = append(pairs, store.LIDMapping{LID: lid, PN: phone})
 	}
 	return b.lids.PutManyLIDMappings(ctx, pairs)
-}
-
-// pages are the mutations of one fetch, told as they come.
-type pages struct {
-	book   *book
-	all    bool
-	named  map[[2]string]contact // what stands after a fetch of everything
-	newest int64
-}
-
-func newPages(b *book, all bool) *pages {
-	return &pages{book: b, all: all, named: make(map[[2]string]contact)}
-}
-
-// tell tells the core of mutations, and returns the lines as they leave them, one an index.
-func (p *pages) tell(ctx context.Context, mutations []appstate.Mutation) ([]contact, error) {
-	told := p.book.session.teller.batch(ctx)
-	lines := make(map[[2]string]contact, len(mutations))
-	for _, each := range mutations {
-		line, username, ok := contactOf(each)
-		if !ok {
-			continue
-		}
-		key := [2]string{line.kind, line.jid}
-		before, known := lines[key]
-		if !known {
-			var err error
-			if before, known, err = p.book.session.store.contactUnder(ctx, line.kind, line.jid); err != nil {
-				return nil, err
-			}
-		}
-		if each.Operation == waServerSync.SyncdMutation_REMOVE && known {
-			line = before.removed(line.at)
-		}
-		lines[key] = line
-		p.newest = max(p.newest, line.at)
-		if p.all {
-			p.named[key] = line
-		}
-		if err := told.addAll(line.facts()); err != nil {
-			return nil, err
-		}
-		if username != "" {
-			if err := told.add(fieldFact(line.user(), "username", username, fromHistory, line.at)); err != nil {
-				return nil, err
-			}
-		}
-	}
-	flat := make([]contact, 0, len(lines))
-	for _, each := range lines {
-		flat = append(flat, each)
-	}
-	return flat, told.flush()
-}
-
-// tellGone tells of lines that a fetch of everything did not show any more: a snapshot says nothing of removals. Those
-// that another device of ours was told of are gone by the whole list, which is of a minute ago: what is saved during
-// the fetch by a phone whose clock is late must not fall behind it.
-func (p *pages) tellGone(ctx context.Context, begun int64) error {
-	kept, err := p.book.session.store.allContacts(ctx)
-	if err != nil {
-		return err
-	}
-	told := p.book.session.teller.batch(ctx)
-	var users []string
-	var gone []contact
-	for _, each := range kept {
-		if _, named := p.named[[2]string{each.kind, each.jid}]; named {
-			users = append(users, each.user())
-			continue
-		}
-		gone = append(gone, each)
-		if err := told.addAll(each.removed(p.newest).facts()); err != nil {
-			return err
-		}
-	}
-	at := max(p.newest, begun-skew.Milliseconds())
-	if err := told.add(contactListFact(users, fromAddressBook, at)); err != nil {
-		return err
-	}
-	if err := told.flush(); err != nil {
-		return err
-	}
-	return p.book.session.store.db.DoTxn(ctx, nil, func(ctx context.Context) error {
-		for _, each := range gone {
-			if err := p.book.session.store.dropContact(ctx, each); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 }
 
 // indexJID is under which index a person is saved who is not in the address book yet.

@@ -58,7 +58,7 @@ func (s *session) checkNumbers(ctx context.Context, digits []string) ([]registra
 		users[i] = numberNode(each)
 	}
 	found := make(map[string]registration, len(digits))
-	question := usync{"query", "interactive", []waBinary.Node{askContact, askBusiness, askUsername}}
+	question := usync{"query", "interactive", []waBinary.Node{askContact, askBusiness, askUsername}, askContact.Tag}
 	err := s.ask(ctx, question, users, func(user *waBinary.Node) error {
 		contact := user.GetChildByTag("contact")
 		if contact.AttrGetter().OptionalString("type") != "in" {
@@ -106,7 +106,7 @@ func (s *session) queryLids(ctx context.Context, params phonesParams) (*lidsResu
 		users[i] = userNode(types.NewJID(each, types.DefaultUserServer))
 		lids[each+phoneSuffix] = nil
 	}
-	question := usync{"query", "background", []waBinary.Node{askLid}}
+	question := usync{"query", "background", []waBinary.Node{askLid}, askLid.Tag}
 	err = s.ask(ctx, question, users, func(user *waBinary.Node) error {
 		id := userID(user.AttrGetter().OptionalJIDOrEmpty("jid"))
 		if _, asked := lids[id]; asked {
@@ -146,7 +146,7 @@ func (s *session) about(ctx context.Context, params aboutParams) (*aboutResult, 
 		}
 	}
 	found := make(map[string]*string, len(asked))
-	question := usync{"query", "interactive", []waBinary.Node{askStatus}}
+	question := usync{"query", "interactive", []waBinary.Node{askStatus}, askStatus.Tag}
 	err := s.ask(ctx, question, users, func(user *waBinary.Node) error {
 		status, ok := user.GetOptionalChildByTag("status")
 		attributes := status.AttrGetter()

@@ -64,26 +64,53 @@ func identityOf(config clientParams) identity {
 // displayName is how a pairing code's request has to name a device, or WhatsApp answers 400.
 func (i identity) displayName() string { return i.browser + " (" + i.device + ")" }
 
-// whatsmeowGlobals guards what whatsmeow keeps once a process and each session needs for itself: the device's
-// properties and WhatsApp's version.
+// whatsmeowGlobals guards what whatsmeow keeps once a process: the device's properties and WhatsApp's version. It is
+// held for moments only, never over anything that waits.
 var whatsmeowGlobals sync.Mutex
 
-// payload is what a device says of itself when it connects.
+// payload is what a device says of itself when it connects. One that is being linked names its properties in it, which
+// are put there by hand: those of whatsmeow are the whole process's.
 func payload(device *store.Device, as identity) *waWa6.ClientPayload {
 	whatsmeowGlobals.Lock()
 	defer whatsmeowGlobals.Unlock()
-	defer setProperties(as)()
-	return device.GetClientPayload()
+	said := device.GetClientPayload()
+	if said.DevicePairingData == nil {
+		return said
+	}
+	raw, err := proto.Marshal(propertiesOf(as))
+	if err != nil {
+		return nil // which whatsmeow refuses to connect with
+	}
+	said.DevicePairingData.DeviceProps = raw
+	return said
 }
 
-// setProperties makes whatsmeow speak for one device; call what it returns before letting go of the lock.
-func setProperties(as identity) (restore func()) {
-	before := store.DeviceProps
-	props := proto.Clone(before).(*waCompanionReg.DeviceProps)
+// propertiesOf are whatsmeow's, of one device; hold the lock.
+func propertiesOf(as identity) *waCompanionReg.DeviceProps {
+	props := proto.Clone(store.DeviceProps).(*waCompanionReg.DeviceProps)
 	props.Os = proto.String(as.device)
 	props.PlatformType = as.platform.Enum()
-	store.DeviceProps = props
-	return func() { store.DeviceProps = before }
+	return props
+}
+
+// speakAs makes whatsmeow speak for one device until restore is called. One at a time: wait for the host's passkeys.
+func speakAs(as identity) (restore func()) {
+	whatsmeowGlobals.Lock()
+	defer whatsmeowGlobals.Unlock()
+	before := store.DeviceProps
+	store.DeviceProps = propertiesOf(as)
+	return func() {
+		whatsmeowGlobals.Lock()
+		defer whatsmeowGlobals.Unlock()
+		store.DeviceProps = before
+	}
+}
+
+// currentVersion is the version of WhatsApp Web that the next connection names.
+func currentVersion() store.WAVersionContainer {
+	whatsmeowGlobals.Lock()
+	defer whatsmeowGlobals.Unlock()
+	return store.GetWAVersion()
 }
 
 // setVersion makes every later connection name this version of WhatsApp Web.
@@ -92,10 +119,14 @@ func setVersion(text string) error {
 	if err != nil {
 		return badParams{err}
 	}
+	useVersion(parsed)
+	return nil
+}
+
+func useVersion(next store.WAVersionContainer) {
 	whatsmeowGlobals.Lock()
 	defer whatsmeowGlobals.Unlock()
-	store.SetWAVersion(parsed)
-	return nil
+	store.SetWAVersion(next)
 }
 
 // newClient is whatsmeow as this host uses it: it connects when told to, and never again by itself.
@@ -115,6 +146,9 @@ func (s *session) newClient(device *store.Device) (*whatsmeow.Client, error) {
 	client.ManualHistorySyncDownload = true
 	client.EmitAppStateEventsOnFullSync = true
 	client.SynchronousAck = true // what a handler could not keep is sent again
+	// And is read again then, although the keys have moved on: what was decrypted is in the store until it is kept.
+	client.EnableDecryptedEventBuffer = true
+	device.EventBuffer = safeBuffer{device.EventBuffer, s.log}
 	client.QRClientType = as.kind
 	client.BackgroundEventCtx = s.ctx
 	client.GetClientPayload = func() *waWa6.ClientPayload { return payload(device, as) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"go.mau.fi/whatsmeow"
@@ -13,14 +12,8 @@ import (
 	"go.mau.fi/whatsmeow/types/events"
 )
 
-const (
-	// loginTimeout is how long a server may take to accept a login; one that is silent is tried again.
-	loginTimeout = 90 * time.Second
-	// lookupTimeout bounds the look-up of WhatsApp's version, which may fail.
-	lookupTimeout = 20 * time.Second
-	// lookupEvery is how often it is looked up at most.
-	lookupEvery = time.Hour
-)
+// loginTimeout is how long a server may take to accept a login; one that is silent is tried again.
+const loginTimeout = 90 * time.Second
 
 // connect logs a linked device in, and stays until the connection ends, whatever the reason.
 func (s *session) connect(device *store.Device) ending {
@@ -49,12 +42,15 @@ func (s *session) connect(device *store.Device) ending {
 	}
 	close(s.teller.opened)
 	s.feed(client)
-	return <-s.ending
+	return s.orOutdated(<-s.ending)
 }
 
 // handler takes whatsmeow's events. A panic in it ends the session, and what it was about is not taken.
 func (s *session) handler(connected chan struct{}) func(any) bool {
 	return func(event any) (taken bool) {
+		if s.ctx.Err() != nil {
+			return false
+		}
 		defer s.caught(fmt.Sprintf("the handler of %T", event))
 		if _, ok := event.(*events.Connected); ok {
 			pulse(connected)
@@ -112,42 +108,4 @@ func (s *session) markOnline(client *whatsmeow.Client) {
 	if err := client.SendPresence(s.ctx, types.PresenceAvailable); err != nil && s.ctx.Err() == nil {
 		s.log.warning("the account could not be shown online", "error", err)
 	}
-}
-
-// versionLookup remembers when WhatsApp's version was asked for last; the version is the whole process's.
-var versionLookup struct {
-	mu   sync.Mutex
-	last time.Time
-}
-
-// orOutdated looks up the version that WhatsApp wants when it refused ours; with a newer one, connecting is tried again.
-func (s *session) orOutdated(why ending) ending {
-	if why.reason != reasonOutdated || !s.host.network.isReal() || s.settings.Version != "" {
-		return why
-	}
-	versionLookup.mu.Lock()
-	defer versionLookup.mu.Unlock()
-	if time.Since(versionLookup.last) < lookupEvery {
-		return why
-	}
-	versionLookup.last = time.Now()
-	websocket, _, err := s.host.network.clients(s.client.Proxy)
-	if err != nil {
-		return why
-	}
-	ctx, cancel := context.WithTimeout(s.ctx, lookupTimeout)
-	defer cancel()
-	latest, err := whatsmeow.GetLatestVersion(ctx, websocket)
-	if err != nil {
-		s.log.warning("WhatsApp's version could not be looked up", "error", err)
-		return why
-	}
-	whatsmeowGlobals.Lock()
-	defer whatsmeowGlobals.Unlock()
-	if !store.GetWAVersion().LessThan(*latest) {
-		return why
-	}
-	store.SetWAVersion(*latest)
-	s.log.info("WhatsApp Web has a newer version, which is used from now on", "version", latest.String())
-	return ending{reason: reasonNetwork, detail: "WhatsApp refused the version that was used; a newer one was found"}
 }

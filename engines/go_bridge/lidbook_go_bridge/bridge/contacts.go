@@ -18,6 +18,7 @@ type contact struct {
 	fullName  string
 	phone     string // in Lidbook's words, as the index and what else stands in the line
 	lid       string
+	username  string
 	at        int64
 }
 
@@ -52,6 +53,9 @@ func (c contact) facts() []fact {
 	if c.phone != "" && c.lid != "" && !c.isRemoved() {
 		told = append(told, linkFact(c.phone, c.lid, fromAddressBook, c.at))
 	}
+	if c.username != "" {
+		told = append(told, fieldFact(user, "username", c.username, fromHistory, c.at))
+	}
 	return told
 }
 
@@ -60,26 +64,26 @@ func (c contact) isRemoved() bool { return c.fullName == "" && c.firstName == ""
 
 // removed is the same line without its names.
 func (c contact) removed(at int64) contact {
-	c.firstName, c.fullName, c.at = "", "", max(at, c.at+1)
+	c.firstName, c.fullName, c.username, c.at = "", "", "", max(at, c.at+1)
 	return c
 }
 
-// contactOf reads a mutation of the app state: the line as it is now, and its username. Mutations that concern no
-// contact, or nobody, are not ok.
-func contactOf(mutation appstate.Mutation) (line contact, username string, ok bool) {
+// contactOf reads a mutation of the app state: the line as it is now. Mutations that concern no contact, or nobody, are
+// not ok.
+func contactOf(mutation appstate.Mutation) (line contact, ok bool) {
 	if len(mutation.Index) < 2 {
-		return contact{}, "", false
+		return contact{}, false
 	}
 	jid, err := types.ParseJID(mutation.Index[1])
 	if err != nil || userID(jid) == "" {
-		return contact{}, "", false
+		return contact{}, false
 	}
 	line = contact{kind: mutation.Index[0], jid: mutation.Index[1], at: mutationTime(mutation.Action.GetTimestamp())}
 	other := types.EmptyJID
 	switch line.kind {
 	case appstate.IndexContact:
 		action := mutation.Action.GetContactAction()
-		line.firstName, line.fullName, username = action.GetFirstName(), action.GetFullName(), action.GetUsername()
+		line.firstName, line.fullName, line.username = action.GetFirstName(), action.GetFullName(), action.GetUsername()
 		text := action.GetLidJID()
 		if jid.Server == types.HiddenUserServer {
 			text = action.GetPnJID()
@@ -91,24 +95,24 @@ func contactOf(mutation appstate.Mutation) (line contact, username string, ok bo
 		}
 	case appstate.IndexLIDContact:
 		action := mutation.Action.GetLidContactAction()
-		line.firstName, line.fullName, username = action.GetFirstName(), action.GetFullName(), action.GetUsername()
+		line.firstName, line.fullName, line.username = action.GetFirstName(), action.GetFullName(), action.GetUsername()
 	default:
-		return contact{}, "", false
+		return contact{}, false
 	}
 	line.phone, line.lid = phoneAndLid(jid, other)
 	if mutation.Operation == waServerSync.SyncdMutation_REMOVE {
-		line.firstName, line.fullName, username = "", "", ""
+		line.firstName, line.fullName, line.username = "", "", ""
 		if mutation.Action.GetTimestamp() == 0 {
 			line.at = nowMs()
 		}
 	}
-	return line, username, true
+	return line, true
 }
 
-const contactColumns = "kind, jid, first_name, full_name, phone, lid, at"
+const contactColumns = "kind, jid, first_name, full_name, phone, lid, username, at"
 
 func scanContact(row dbutil.Scannable) (line contact, err error) {
-	return line, row.Scan(&line.kind, &line.jid, &line.firstName, &line.fullName, &line.phone, &line.lid, &line.at)
+	return line, row.Scan(&line.kind, &line.jid, &line.firstName, &line.fullName, &line.phone, &line.lid, &line.username, &line.at)
 }
 
 // contactUnder is the line under an index, if there is one.
@@ -127,10 +131,10 @@ func (s *sessionStore) allContacts(ctx context.Context) ([]contact, error) {
 }
 
 func (s *sessionStore) putContact(ctx context.Context, line contact) error {
-	_, err := s.db.Exec(ctx, "INSERT INTO lidbook_contact ("+contactColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7) "+
+	_, err := s.db.Exec(ctx, "INSERT INTO lidbook_contact ("+contactColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "+
 		"ON CONFLICT (kind, jid) DO UPDATE SET first_name = excluded.first_name, full_name = excluded.full_name, "+
-		"phone = excluded.phone, lid = excluded.lid, at = excluded.at",
-		line.kind, line.jid, line.firstName, line.fullName, line.phone, line.lid, line.at)
+		"phone = excluded.phone, lid = excluded.lid, username = excluded.username, at = excluded.at",
+		line.kind, line.jid, line.firstName, line.fullName, line.phone, line.lid, line.username, line.at)
 	return err
 }
 

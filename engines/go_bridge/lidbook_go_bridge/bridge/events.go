@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"go.mau.fi/whatsmeow/appstate"
@@ -63,10 +64,25 @@ func (s *session) heardFacts(event any) error {
 	return nil
 }
 
-// heardMessage takes the envelope, and the parts of the history that the account's own phone sends.
+// heardMessage takes the envelope, and what the account's own phone sends: parts of the history, keys to the address
+// book, and the address book itself when it was asked for.
 func (s *session) heardMessage(event *events.Message) error {
-	if part := event.RawMessage.GetProtocolMessage().GetHistorySyncNotification(); part != nil && event.Info.IsFromMe {
-		return s.heardHistory(part, stanzaTime(event.Info.Timestamp))
+	message := event.RawMessage
+	if sent := message.GetDeviceSentMessage().GetMessage(); sent != nil {
+		message = sent
+	}
+	own := message.GetProtocolMessage()
+	if own == nil || !event.Info.IsFromMe {
+		return s.heardEnvelope(&event.Info)
+	}
+	if share := own.GetAppStateSyncKeyShare(); share != nil {
+		return s.book.heardKeys(s.ctx, share)
+	}
+	if part := own.GetHistorySyncNotification(); part != nil {
+		return s.heardHistory(part, event.Info.ID, stanzaTime(event.Info.Timestamp))
+	}
+	if answer := own.GetPeerDataOperationRequestResponseMessage(); answer != nil && event.Info.Sender.Device == 0 {
+		s.book.heardRecovery(answer)
 	}
 	return s.heardEnvelope(&event.Info)
 }
@@ -156,9 +172,15 @@ func (s *session) heardAppState(event *events.AppState) error {
 	if phone == "" || lid == "" {
 		return nil
 	}
-	line := contact{phone: phone, lid: lid}
-	if err := s.book.storePairs(s.ctx, []contact{line}); err != nil {
-		return err
+	// whatsmeow has the version already and does not tell it again: it is kept even when the session is being stopped.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), storing)
+	defer cancel()
+	err := s.book.storePairs(ctx, []contact{{phone: phone, lid: lid}})
+	if err == nil {
+		err = s.outbox.put(ctx, linkFact(phone, lid, fromAddressBook, mutationTime(event.GetTimestamp())))
 	}
-	return s.outbox.put(s.ctx, linkFact(phone, lid, fromAddressBook, mutationTime(event.GetTimestamp())))
+	if err != nil {
+		return errors.Join(err, s.first.asking.miss(ctx))
+	}
+	return nil
 }

@@ -28,6 +28,7 @@ const (
 	notOnWhatsApp      code = "not_on_whatsapp"
 	passkeyRefused     code = "passkey_refused"
 	engineError        code = "engine_error"
+	storageFailed      code = "storage_failed" // the core's alone
 )
 
 // JSON-RPC's own codes, and the one under which a failure's name is found in the data.

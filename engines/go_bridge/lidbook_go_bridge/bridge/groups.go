@@ -3,34 +3,107 @@ package main
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
+	"sync"
 
 	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
 )
 
+// groupList is which groups the account is in. What happens while they are fetched is newer than the answer.
+type groupList struct {
+	mu      sync.Mutex
+	names   map[string]bool // nil as long as they were not fetched
+	queries int             // under way
+	changes []groupChange   // since the first of those began
+}
+
+// groupChange is that the account came into a group or left it.
+type groupChange struct {
+	name string
+	isIn bool
+}
+
+// begin notes that the groups are about to be fetched; the mark goes to end.
+func (g *groupList) begin() (mark int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.queries++
+	return len(g.changes)
+}
+
+// end takes what a query answered, nil when it failed, and answers it, sorted, with all that has changed since it began.
+func (g *groupList) end(mark int, answered map[string]bool) (names []string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if answered != nil {
+		for _, each := range g.changes[mark:] {
+			each.apply(answered)
+		}
+		g.names = answered
+		names = slices.Sorted(maps.Keys(answered))
+	}
+	if g.queries--; g.queries == 0 {
+		g.changes = nil
+	}
+	return names
+}
+
+// note notes that the account came into a group or left it, and answers all groups it is in; known is false as long as
+// they were not fetched.
+func (g *groupList) note(name string, isIn bool) (names []string, known bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	change := groupChange{name, isIn}
+	if g.queries > 0 {
+		g.changes = append(g.changes, change)
+	}
+	if g.names == nil {
+		return nil, false
+	}
+	change.apply(g.names)
+	return slices.Collect(maps.Keys(g.names)), true
+}
+
+func (c groupChange) apply(names map[string]bool) {
+	if c.isIn {
+		names[c.name] = true
+	} else {
+		delete(names, c.name)
+	}
+}
+
 // tellGroups fetches all groups and tells them, the list of them last; it answers how many there are.
 func (s *session) tellGroups(ctx context.Context) (int, error) {
 	begun := nowMs()
+	mark := s.groups.begin()
 	groups, err := s.whatsapp().GetJoinedGroups(ctx)
 	if err != nil {
+		s.groups.end(mark, nil)
 		return 0, err
 	}
-	told := s.teller.batch(ctx)
-	names := make([]string, 0, len(groups))
+	answered := make(map[string]bool, len(groups))
 	for _, each := range groups {
+		if id := groupID(each.JID); id != "" {
+			answered[id] = true
+		}
+	}
+	names := s.groups.end(mark, answered)
+	told := s.teller.batch(ctx)
+	for _, each := range groups {
+		if _, isIn := slices.BinarySearch(names, groupID(each.JID)); !isIn {
+			continue // left meanwhile; telling of it would show it as seen
+		}
 		facts, err := s.groupFacts(ctx, each, fromGroup, begun)
 		if err != nil {
 			return 0, err
-		}
-		if len(facts) > 0 {
-			names = append(names, groupID(each.JID))
 		}
 		if err := told.addAll(facts); err != nil {
 			return 0, err
 		}
 	}
-	s.setGroups(names)
 	if err := told.add(groupListFact(names, fromGroup, begun)); err != nil {
 		return 0, err
 	}
@@ -41,34 +114,6 @@ func (s *session) tellGroups(ctx context.Context) (int, error) {
 func (s *session) refreshGroups(ctx context.Context, _ struct{}) (struct{}, error) {
 	_, err := s.tellGroups(ctx)
 	return struct{}{}, err
-}
-
-func (s *session) setGroups(names []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.groups = make(map[string]bool, len(names))
-	for _, each := range names {
-		s.groups[each] = true
-	}
-}
-
-// noteGroup notes that the account came into a group or left it, and answers all groups it is in; known is false as
-// long as they were not fetched.
-func (s *session) noteGroup(name string, isIn bool) (names []string, known bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.groups == nil {
-		return nil, false
-	}
-	if isIn {
-		s.groups[name] = true
-	} else {
-		delete(s.groups, name)
-	}
-	for each := range s.groups {
-		names = append(names, each)
-	}
-	return names, true
 }
 
 // groupFacts are a group with everybody in it, and for members that are shown by LID alone that this is on purpose.
@@ -143,7 +188,7 @@ func (s *session) outboxGroup(info *types.GroupInfo, at int64) error {
 	if err != nil {
 		return err
 	}
-	if names, known := s.noteGroup(groupID(info.JID), true); known {
+	if names, known := s.groups.note(groupID(info.JID), true); known {
 		facts = append(facts, groupListFact(names, fromNotification, at))
 	}
 	return s.outbox.put(s.ctx, facts...)
@@ -157,7 +202,7 @@ func (s *session) heardGroup(event *events.GroupInfo) error {
 		return nil
 	}
 	if s.holdsMe(event.Leave) || event.Delete != nil {
-		names, known := s.noteGroup(id, false)
+		names, known := s.groups.note(id, false)
 		if !known {
 			return nil // they are being fetched
 		}

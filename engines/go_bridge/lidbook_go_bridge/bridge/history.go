@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"go.mau.fi/util/dbutil"
+	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/proto/waHistorySync"
 	"go.mau.fi/whatsmeow/types"
@@ -27,13 +29,14 @@ var historyWanted = map[waE2E.HistorySyncType]bool{
 
 // historyPart is a part of the history that waits to be told.
 type historyPart struct {
-	id  int64
-	at  int64 // of the message that brought it
-	raw []byte
+	id      int64
+	at      int64 // of the message that brought it
+	message string
+	raw     []byte
 }
 
 // heardHistory keeps a part of the history until it is told: the phone does not send it twice.
-func (s *session) heardHistory(part *waE2E.HistorySyncNotification, at int64) error {
+func (s *session) heardHistory(part *waE2E.HistorySyncNotification, message types.MessageID, at int64) error {
 	if !historyWanted[part.GetSyncType()] {
 		return nil
 	}
@@ -41,17 +44,22 @@ func (s *session) heardHistory(part *waE2E.HistorySyncNotification, at int64) er
 	if err != nil {
 		return err
 	}
-	if _, err = s.store.db.Exec(s.ctx, "INSERT INTO lidbook_history (at, part) VALUES ($1, $2)", at, raw); err != nil {
+	if err := s.store.putHistory(s.ctx, historyPart{at: at, message: message, raw: raw}); err != nil {
 		return err
 	}
 	pulse(s.first.arrived)
 	return nil
 }
 
+func (s *sessionStore) putHistory(ctx context.Context, part historyPart) error {
+	_, err := s.db.Exec(ctx, "INSERT INTO lidbook_history (at, message, part) VALUES ($1, $2, $3)", part.at, part.message, part.raw)
+	return err
+}
+
 func (s *sessionStore) nextHistory(ctx context.Context) (historyPart, bool, error) {
 	return first(rows(ctx, s, func(row dbutil.Scannable) (each historyPart, err error) {
-		return each, row.Scan(&each.id, &each.at, &each.raw)
-	}, "SELECT id, at, part FROM lidbook_history ORDER BY id LIMIT 1"))
+		return each, row.Scan(&each.id, &each.at, &each.message, &each.raw)
+	}, "SELECT id, at, message, part FROM lidbook_history ORDER BY id LIMIT 1"))
 }
 
 func (s *sessionStore) dropHistory(ctx context.Context, part historyPart) error {
@@ -59,25 +67,10 @@ func (s *sessionStore) dropHistory(ctx context.Context, part historyPart) error 
 	return err
 }
 
-// takeHistory writes down what a part of the history says of people, tells it, and gives whatsmeow what it needs of it.
+// takeHistory writes down what a part of the history says of people, gives whatsmeow what it needs of it, and tells it.
 func (s *session) takeHistory(ctx context.Context, part historyPart) (waE2E.HistorySyncType, error) {
-	var notification waE2E.HistorySyncNotification
-	if err := proto.Unmarshal(part.raw, &notification); err != nil {
-		return 0, lostHistory{err}
-	}
-	kind := notification.GetSyncType()
-	history, err := s.readHistory(ctx, &notification)
+	kind, people, pairs, err := s.learnHistory(ctx, part)
 	if err != nil {
-		return kind, lostHistory{err}
-	}
-	people, pairs := peopleOf(history, part.at)
-	if err := s.store.putSeen(ctx, people); err != nil {
-		return kind, err
-	}
-	if err := s.store.putPairs(ctx, pairs); err != nil {
-		return kind, err
-	}
-	if err := s.passOn(ctx, &notification, history); err != nil {
 		return kind, err
 	}
 	told := s.teller.batch(ctx)
@@ -94,27 +87,88 @@ func (s *session) takeHistory(ctx context.Context, part historyPart) (waE2E.Hist
 	return kind, told.flush()
 }
 
-// lostHistory is a part of the history that cannot be read, now or later.
-type lostHistory struct{ error }
+// learnHistory has the part in memory, as few at a time do; it is gone when this returns, and only the people are left.
+func (s *session) learnHistory(ctx context.Context, part historyPart) (kind waE2E.HistorySyncType, people []seenPerson, pairs []pair, err error) {
+	select {
+	case s.host.histories <- struct{}{}:
+		defer func() { <-s.host.histories }()
+	case <-ctx.Done():
+		return 0, nil, nil, ctx.Err()
+	}
+	var notification waE2E.HistorySyncNotification
+	if err := proto.Unmarshal(part.raw, &notification); err != nil {
+		return 0, nil, nil, lostHistory{error: err}
+	}
+	kind = notification.GetSyncType()
+	history, err := s.readHistory(ctx, &notification)
+	if err != nil {
+		return kind, nil, nil, err
+	}
+	people, pairs = peopleOf(history, part.at)
+	if err := s.store.putSeen(ctx, people); err != nil {
+		return kind, nil, nil, err
+	}
+	if err := s.store.putPairs(ctx, pairs); err != nil {
+		return kind, nil, nil, err
+	}
+	return kind, people, pairs, s.passOn(ctx, &notification, history)
+}
+
+// lostHistory is a part of the history that cannot be read, now or later; with its key, the phone can be asked for it.
+type lostHistory struct {
+	error
+	mediaKey []byte
+}
+
+func (l lostHistory) Unwrap() error { return l.error }
+
+// errNoMedia is what whatsmeow downloads from no media host, without an error.
+var errNoMedia = errors.New("WhatsApp named no host to download a part of the history from")
+
+// lastingFailures are those of a download that will not succeed later either: it is gone, or not what was sent.
+var lastingFailures = []error{
+	whatsmeow.ErrMediaDownloadFailedWith403, whatsmeow.ErrMediaDownloadFailedWith404, whatsmeow.ErrMediaDownloadFailedWith410,
+	whatsmeow.ErrNoURLPresent, whatsmeow.ErrTooShortFile, whatsmeow.ErrInvalidMediaHMAC, whatsmeow.ErrInvalidMediaEncSHA256,
+	whatsmeow.ErrInvalidMediaSHA256, whatsmeow.ErrInvalidUnencryptedMediaSHA256,
+}
+
+func isLasting(err error) bool {
+	return slices.ContainsFunc(lastingFailures, func(each error) bool { return errors.Is(err, each) })
+}
 
 func (s *session) readHistory(ctx context.Context, notification *waE2E.HistorySyncNotification) (*waHistorySync.HistorySync, error) {
 	packed := notification.GetInitialHistBootstrapInlinePayload()
-	if packed == nil {
+	if len(packed) == 0 {
 		var err error
 		if packed, err = s.whatsapp().Download(ctx, notification); err != nil {
-			return nil, fmt.Errorf("a part of the history could not be downloaded: %w", err)
+			err = fmt.Errorf("a part of the history could not be downloaded: %w", err)
+			if isLasting(err) {
+				return nil, lostHistory{err, notification.GetMediaKey()}
+			}
+			return nil, err
 		}
 	}
+	if len(packed) == 0 {
+		return nil, errNoMedia
+	}
+	history, err := unpackHistory(packed)
+	if err != nil {
+		return nil, lostHistory{fmt.Errorf("a part of the history is not packed as it should be: %w", err), notification.GetMediaKey()}
+	}
+	return history, nil
+}
+
+func unpackHistory(packed []byte) (*waHistorySync.HistorySync, error) {
 	reader, err := zlib.NewReader(bytes.NewReader(packed))
 	if err != nil {
-		return nil, fmt.Errorf("a part of the history is not packed as it should be: %w", err)
+		return nil, err
 	}
 	raw, err := io.ReadAll(io.LimitReader(reader, mostHistory+1))
 	if err != nil {
-		return nil, fmt.Errorf("a part of the history is not packed as it should be: %w", err)
+		return nil, err
 	}
 	if len(raw) > mostHistory {
-		return nil, errors.New("a part of the history is too large")
+		return nil, errors.New("it is too large")
 	}
 	history := new(waHistorySync.HistorySync)
 	return history, proto.Unmarshal(raw, history)

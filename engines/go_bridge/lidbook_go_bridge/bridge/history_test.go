@@ -4,7 +4,10 @@ import (
 	"slices"
 	"testing"
 
+	waBinary "go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/proto/waHistorySync"
+	"go.mau.fi/whatsmeow/store"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -53,5 +56,72 @@ func TestPeopleOfTheHistory(t *testing.T) {
 	}
 	if len(pairs) != 3 {
 		t.Errorf("%d pairs were found: %+v", len(pairs), pairs)
+	}
+}
+
+// withHistory is a linked device that was sent a part of the history.
+func withHistory(t *testing.T, part *waE2E.HistorySyncNotification) (folder string) {
+	t.Helper()
+	return prepared(t, func(opened *sessionStore, _ *store.Device) error {
+		raw, err := proto.Marshal(part)
+		if err != nil {
+			return err
+		}
+		return opened.putHistory(background, historyPart{at: 1, message: "M1", raw: raw})
+	})
+}
+
+func TestAPartOfTheHistoryIsKeptUntilItCouldBeDownloaded(t *testing.T) {
+	keepTransport(t)
+	whatsapp := newSmallWhatsApp(t)
+	whatsapp.answers(func(query *waBinary.Node) []waBinary.Node {
+		if query.Attrs["xmlns"] != "w:m" {
+			return nil
+		}
+		return []waBinary.Node{{Tag: "media_conn", Attrs: waBinary.Attrs{"auth": "a", "ttl": "60", "auth_ttl": "60", "max_buckets": "1"}}}
+	})
+	c := newCore(t)
+	whatsapp.hello(c)
+	start(c, withHistory(t, &waE2E.HistorySyncNotification{
+		SyncType: waE2E.HistorySyncType_PUSH_NAME.Enum(), DirectPath: proto.String("/v/names"), MediaKey: make([]byte, 32),
+		FileEncSHA256: make([]byte, 32), FileSHA256: make([]byte, 32),
+	}))
+	c.logged(errNoMedia.Error())
+	s := c.host.find("s")
+	if _, kept, err := s.store.nextHistory(background); err != nil || !kept {
+		t.Errorf("it is thrown away, with %v", err)
+	}
+	if done, err := s.store.note(background, historyDone); err != nil || done != "" {
+		t.Errorf("the history is said to be done, with %v", err)
+	}
+}
+
+func TestThePhoneIsAskedForNamesThatAreLost(t *testing.T) {
+	keepTransport(t)
+	whatsapp := newSmallWhatsApp(t)
+	asked := make(chan waBinary.Node, 1)
+	whatsapp.hears(func(stanza *waBinary.Node) {
+		if stanza.Tag == "receipt" {
+			asked <- *stanza
+		}
+	})
+	c := newCore(t)
+	whatsapp.hello(c)
+	start(c, withHistory(t, &waE2E.HistorySyncNotification{
+		SyncType: waE2E.HistorySyncType_PUSH_NAME.Enum(), MediaKey: make([]byte, 32),
+		InitialHistBootstrapInlinePayload: []byte("this was never packed"),
+	}))
+	c.status("WORKING")
+	receipt := <-asked
+	if receipt.Attrs["type"] != "server-error" || receipt.Attrs["id"] != "M1" {
+		t.Errorf("it is asked with %v", receipt.Attrs)
+	}
+	s := c.host.find("s")
+	until(t, "the part to be dropped", func() bool {
+		_, kept, err := s.store.nextHistory(background)
+		return err == nil && !kept
+	})
+	if done, err := s.store.note(background, historyDone); err != nil || done != "" {
+		t.Errorf("the history is said to be done, with %v", err)
 	}
 }

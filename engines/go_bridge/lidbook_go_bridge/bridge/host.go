@@ -19,6 +19,9 @@ const protocol = 1
 // endOfHost bounds how long the host waits for its sessions when the core has gone.
 const endOfHost = 3 * time.Second
 
+// parallelHistories is how many parts of histories are in memory at a time: one unpacks to hundreds of megabytes.
+const parallelHistories = 2
+
 // method answers one kind of request. Those that are ordered are done one after the other, as they arrive.
 type method struct {
 	ordered bool
@@ -33,6 +36,10 @@ type host struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 
+	passkeys  chan struct{} // holds the session that answers for a passkey
+	histories chan struct{} // holds those that unpack a part of their history
+	lookUp    versionLookUp
+
 	mu       sync.Mutex
 	network  *network
 	sessions map[string]*session
@@ -43,7 +50,8 @@ func newHost(socket net.Conn) *host {
 	w := newWire(socket)
 	return &host{
 		wire: w, log: logger{wire: w, level: levelInfo}, methods: methods(), ctx: ctx, cancel: cancel,
-		sessions: make(map[string]*session),
+		passkeys: make(chan struct{}, 1), histories: make(chan struct{}, parallelHistories),
+		lookUp: versionLookUp{turn: make(chan struct{}, 1)}, sessions: make(map[string]*session),
 	}
 }
 

@@ -55,7 +55,7 @@ func (o *outbox) empty(ctx context.Context) {
 			told, err := o.tellSome(ctx)
 			if err != nil {
 				if ctx.Err() == nil {
-					o.session.finish(failing(reasonRuntime, err))
+					o.session.finish(failing(reasonOf(err), err))
 				}
 				return
 			}

@@ -81,16 +81,20 @@ func (s *session) linkOnce() (ended ending, linked bool) {
 	}
 	client.AddEventHandler(s.guarded(func(event any) { s.heardPairing(client, heard, event) }))
 	s.use(client)
-	defer s.hangUp(client)
 	if ended, ok := s.dial(client); !ok {
 		return ended, false
 	}
+	defer func() {
+		s.hangUp(client)
+		go client.RemoveEventHandlers() // which waits for the one that runs
+	}()
 	return s.awaitLink(client, heard)
 }
 
 // dial connects without waiting longer than the session lives: a handshake cannot be cut short.
 func (s *session) dial(client *whatsmeow.Client) (ending, bool) {
 	s.dialled.Store(false)
+	s.version = currentVersion()
 	connected := make(chan error, 1)
 	go func() { connected <- client.ConnectContext(s.ctx) }()
 	select {
@@ -138,8 +142,7 @@ func (s *session) awaitLink(client *whatsmeow.Client, heard *pairingEvents) (end
 				s.show(codes, &shown, timer)
 			}
 		case <-heard.paired:
-			s.awaitLogin(client, heard)
-			return ending{}, true
+			return s.awaitLogin(client, heard)
 		case <-heard.login:
 			return ending{}, client.Store.ID != nil
 		case <-heard.gone:
@@ -168,19 +171,20 @@ func (s *session) show(codes []string, shown *int, timer *time.Timer) {
 
 // awaitLogin waits for the 515 after which a linked device connects anew. It may be lost: a server that closes at once
 // takes it along, and whatsmeow tells of no disconnection then.
-func (s *session) awaitLogin(client *whatsmeow.Client, heard *pairingEvents) {
+func (s *session) awaitLogin(client *whatsmeow.Client, heard *pairingEvents) (ending, bool) {
 	over := time.After(loginWait)
 	for client.IsConnected() {
 		select {
 		case <-heard.login:
-			return
+			return ending{}, true
 		case <-over:
-			return
-		case <-s.ctx.Done():
-			return
+			return ending{}, true
+		case why := <-s.ending:
+			return why, false
 		case <-time.After(lookAgain):
 		}
 	}
+	return ending{}, true
 }
 
 func (s *session) heardPairing(client *whatsmeow.Client, heard *pairingEvents, event any) {
@@ -197,7 +201,7 @@ func (s *session) heardPairing(client *whatsmeow.Client, heard *pairingEvents, e
 		pulse(heard.gone)
 	case *events.PairError:
 		s.log.warning("linking failed", "error", event.Error)
-		offer(heard.failure, failing(reasonRuntime, fmt.Errorf("the device could not be linked: %w", event.Error)))
+		offer(heard.failure, failing(reasonOf(event.Error), fmt.Errorf("the device could not be linked: %w", event.Error)))
 	case *events.QRScannedWithoutMultidevice:
 		s.log.warning("the code was scanned by a phone without linked devices; its WhatsApp is too old")
 	case *events.PairPasskeyRequest:

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"time"
 
 	"go.mau.fi/whatsmeow/types"
 )
@@ -11,8 +12,11 @@ type passkeyParams struct {
 	Assertion *types.WebAuthnResponse `json:"assertion"`
 }
 
-// answerPasskey hands over what the account's passkey signed. whatsmeow reads the device's kind from a global while it
-// does, and the server compares it with the one that this connection named: so nobody else may connect meanwhile.
+// passkeyTurn bounds how long one session answers for a passkey while others wait to do so.
+const passkeyTurn = 20 * time.Second
+
+// answerPasskey hands over what the account's passkey signed. whatsmeow reads the device's kind from a global between
+// two queries of it, and the server compares it with the one that this connection named: so one session does at a time.
 func (s *session) answerPasskey(ctx context.Context, params passkeyParams) (struct{}, error) {
 	if params.Assertion == nil {
 		return struct{}{}, badParams{errors.New("an assertion is missing")}
@@ -20,9 +24,15 @@ func (s *session) answerPasskey(ctx context.Context, params passkeyParams) (stru
 	if _, passkey, _, _ := s.pairing.look(); !passkey {
 		return struct{}{}, failedWith(passkeyRefused, nil, "WhatsApp asked for no passkey")
 	}
-	whatsmeowGlobals.Lock()
-	defer whatsmeowGlobals.Unlock()
-	defer setProperties(identityOf(s.client))()
+	select {
+	case s.host.passkeys <- struct{}{}:
+		defer func() { <-s.host.passkeys }()
+	case <-ctx.Done():
+		return struct{}{}, ctx.Err()
+	}
+	ctx, cancel := context.WithTimeout(ctx, passkeyTurn)
+	defer cancel()
+	defer speakAs(identityOf(s.client))()
 	return struct{}{}, refusedPasskey(s.whatsapp().SendPasskeyResponse(ctx, params.Assertion))
 }
 

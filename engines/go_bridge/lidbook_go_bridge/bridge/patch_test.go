@@ -92,12 +92,12 @@ func TestPatchesPassWhatsmeowsOwnVerification(t *testing.T) {
 		mutations []mutation
 		kept      int
 	}{
-		{"a new contact", []mutation{setContact(ana, true)}, 1},
-		{"another name for it", []mutation{setContact(renamed, true)}, 1},
-		{"two at once", []mutation{setContact(bob, false), setContact(ana, true)}, 2},
+		{"a new contact", []mutation{set(t, ana, true)}, 1},
+		{"another name for it", []mutation{set(t, renamed, true)}, 1},
+		{"two at once", []mutation{set(t, bob, false), set(t, ana, true)}, 2},
 		{"a removal", []mutation{removeContact(ana)}, 1},
 		{"a removal of nothing", []mutation{removeContact(ana)}, 1},
-		{"a removal beside a contact", []mutation{removeContact(bob), setContact(ana, true)}, 1},
+		{"a removal beside a contact", []mutation{removeContact(bob), set(t, ana, true)}, 1},
 	} {
 		mutations, err := server.take(server.encode(t, step.mutations...))
 		if err != nil {
@@ -107,7 +107,7 @@ func TestPatchesPassWhatsmeowsOwnVerification(t *testing.T) {
 			if each.Operation != step.mutations[i].operation {
 				t.Errorf("%s: it is a %s", step.name, each.Operation)
 			}
-			line, _, ok := contactOf(each)
+			line, ok := contactOf(each)
 			if !ok || line.jid != step.mutations[i].index[1] || line.isRemoved() != (each.Operation == waServerSync.SyncdMutation_REMOVE) {
 				t.Errorf("%s: it reads %+v", step.name, line)
 			}
@@ -121,11 +121,38 @@ func TestPatchesPassWhatsmeowsOwnVerification(t *testing.T) {
 func TestAPatchOnTheWrongStateIsRefused(t *testing.T) {
 	server := newBookServer()
 	ana := contact{kind: appstate.IndexContact, jid: "1@s.whatsapp.net", phone: "1@c.us", firstName: "Ana", fullName: "Ana"}
-	raw := server.encode(t, setContact(ana, true))
+	raw := server.encode(t, set(t, ana, true))
 	if _, err := server.take(raw); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := server.take(raw); !errors.Is(err, appstate.ErrMismatchingLTHash) {
 		t.Errorf("taken twice, with %v", err)
+	}
+}
+
+func set(t *testing.T, line contact, onPhone bool) mutation {
+	t.Helper()
+	change, err := setContact(line, onPhone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return change
+}
+
+func TestALineIsWrittenWhole(t *testing.T) {
+	for _, line := range []contact{
+		{kind: appstate.IndexContact, jid: "77@lid", phone: "1@c.us", lid: "77@lid", username: "ana", firstName: "Ana", fullName: "Ana Lima"},
+		{kind: appstate.IndexContact, jid: "1@s.whatsapp.net", phone: "1@c.us", lid: "77@lid", username: "ana", firstName: "Ana", fullName: "Ana Lima"},
+		{kind: appstate.IndexLIDContact, jid: "77@lid", lid: "77@lid", username: "ana", firstName: "Ana", fullName: "Ana Lima"},
+	} {
+		server := newBookServer()
+		mutations, err := server.take(server.encode(t, set(t, line, true)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		read, ok := contactOf(mutations[0])
+		if line.at = read.at; !ok || read != line {
+			t.Errorf("%+v is read back as %+v", line, read)
+		}
 	}
 }

@@ -11,6 +11,7 @@ CREATE TABLE IF NOT EXISTS lidbook_contact (
   full_name TEXT NOT NULL,
   phone TEXT NOT NULL,
   lid TEXT NOT NULL,
+  username TEXT NOT NULL,
   at INTEGER NOT NULL,
   PRIMARY KEY (kind, jid)
 ) WITHOUT ROWID;
@@ -30,8 +31,13 @@ CREATE TABLE IF NOT EXISTS lidbook_seen (
 -- Pairs of the history, with the time from which it tells them.
 CREATE TABLE IF NOT EXISTS lidbook_pair (lid TEXT PRIMARY KEY, phone TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
 
--- Parts of the history whose facts were not acknowledged yet.
-CREATE TABLE IF NOT EXISTS lidbook_history (id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, part BLOB NOT NULL);
+-- Parts of the history whose facts were not acknowledged yet, with the message that brought them.
+CREATE TABLE IF NOT EXISTS lidbook_history (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  at INTEGER NOT NULL,
+  message TEXT NOT NULL,
+  part BLOB NOT NULL
+);
 
 -- Facts of messages and notifications that were not acknowledged yet; WhatsApp sends neither again.
 CREATE TABLE IF NOT EXISTS lidbook_outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, fact TEXT NOT NULL);

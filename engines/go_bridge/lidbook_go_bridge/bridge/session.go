@@ -10,14 +10,15 @@ import (
 	"time"
 
 	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/store"
 	waLog "go.mau.fi/whatsmeow/util/log"
 )
 
 const (
-	// hangUpTimeout bounds the end of a connection: whatsmeow waits for a dial under way.
-	hangUpTimeout = 4 * time.Second
+	// hangUpTimeout bounds the end of a connection: a server that does not answer the close would be waited for 5 s.
+	hangUpTimeout = time.Second
 	// windDownTimeout bounds the end of what runs beside the connection.
-	windDownTimeout = 4 * time.Second
+	windDownTimeout = time.Second
 )
 
 // session is one linked device, or one that waits to be linked, from its start to its end.
@@ -43,14 +44,15 @@ type session struct {
 	book    *book
 	first   *firstSync
 	pairing pairingState
-	leaving atomic.Bool // it is being logged out by us
-	dialled atomic.Bool // there is, or was, a connection that is not hung up
+	leaving atomic.Bool              // it is being logged out by us
+	dialled atomic.Bool              // there is, or was, a connection that is not hung up
+	version store.WAVersionContainer // that the last connection named
 
 	mu     sync.Mutex
 	now    phase
 	last   ending
 	wa     *whatsmeow.Client
-	groups map[string]bool
+	groups groupList
 }
 
 func newSession(h *host, params startParams) *session {
@@ -94,25 +96,73 @@ func (s *session) live() (ended ending) {
 			ended = s.crash("the session", value, debug.Stack())
 		}
 	}()
-	opened, damaged, err := openStore(s.ctx, s.folder, s.libraryLog)
-	if err != nil {
-		return failing(reasonRuntime, fmt.Errorf("the session's store cannot be opened: %w", err))
+	if version := s.settings.Version; version != "" {
+		if err := setVersion(version); err != nil {
+			return failing(reasonRuntime, err)
+		}
 	}
-	s.store = opened
-	device, err := opened.device(s.ctx)
-	if err != nil {
-		return failing(reasonRuntime, err)
+	opened, ended, ok := s.open()
+	if !ok {
+		return ended
 	}
-	s.tellStatus(statusParams{Status: "STARTING", Detail: orNil(s.lostLink(damaged, device == nil))})
+	device, err := s.store.device(s.ctx)
+	if err != nil {
+		return failing(reasonOf(err), err)
+	}
+	s.tellStatus(statusParams{Status: "STARTING", Detail: orNil(s.lostLink(opened.damaged, device == nil))})
 	if device == nil {
 		if ended, linked := s.link(); !linked {
-			return ended
+			return s.orOutdated(ended)
 		}
-		if device, err = opened.device(s.ctx); err != nil || device == nil {
-			return failing(reasonRuntime, errors.Join(errors.New("the linked device is not in the store"), err))
+		if device, err = s.store.device(s.ctx); err != nil || device == nil {
+			return failing(reasonOf(err), errors.Join(errors.New("the linked device is not in the store"), err))
 		}
 	}
 	return s.connect(device)
+}
+
+// openedStore is a store that was opened, or why it was not.
+type openedStore struct {
+	store   *sessionStore
+	damaged error
+	err     error
+}
+
+// open opens the store, which takes long when another process is busy with it. An end does not wait for that: what is
+// opened afterwards is closed again.
+func (s *session) open() (opened openedStore, ended ending, ok bool) {
+	opening := make(chan openedStore)
+	s.begin("opening the store", func() {
+		found := s.openStore()
+		select {
+		case opening <- found:
+		case <-s.ctx.Done():
+			if found.err == nil {
+				s.close(found.store.close)
+			}
+		}
+	})
+	select {
+	case found := <-opening:
+		if found.err != nil {
+			return found, failing(reasonOf(found.err), fmt.Errorf("the session's store cannot be opened: %w", found.err)), false
+		}
+		s.store = found.store
+		return found, ending{}, true
+	case why := <-s.ending:
+		return openedStore{}, why, false
+	}
+}
+
+func (s *session) openStore() (found openedStore) {
+	found.store, found.damaged, found.err = openStore(s.ctx, s.folder, s.libraryLog)
+	return found
+}
+
+func (s *session) close(store func() error) {
+	if err := store(); err != nil {
+		s.log.error("the session's store could not be closed", "error", err)
+	}
 }
 
 // lostLink says that an account that was linked before has to be linked again, and why.
@@ -139,13 +189,14 @@ func (s *session) finish(why ending) {
 }
 
 // free ends the connection and all work, and closes the store. A connection is hung up before its context ends: whatsmeow
-// looks at a callback, unguarded, when the one happens while the other does.
+// looks at a callback, unguarded, when the one happens while the other does. One that is still being dialled ends with
+// its context alone: to hang it up, whatsmeow would wait for the handshake.
+//
+// The handlers stay: an event for which there is none counts as handled, and is not sent again. They refuse what comes
+// once the context is over.
 func (s *session) free(ended ending) {
-	if !s.dialled.Load() {
-		s.cancel()
-	}
-	if client := s.whatsapp(); client != nil {
-		s.hangUp(client)
+	if s.dialled.Load() {
+		s.hangUp(s.whatsapp())
 	}
 	s.cancel()
 	wound := make(chan struct{})
@@ -165,19 +216,17 @@ func (s *session) free(ended ending) {
 	if ended.forget {
 		closing = s.store.forget
 	}
-	if err := closing(); err != nil {
-		s.log.error("the session's store could not be closed", "error", err)
-	}
+	s.close(closing)
 }
 
-// hangUp closes a connection. It waits, but not for a handshake that the server does not answer: that ends by itself.
+// hangUp closes a connection. It waits, but not long: what the server does not answer ends with the context.
 func (s *session) hangUp(client *whatsmeow.Client) {
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)
-		client.RemoveEventHandlers()
 		client.Disconnect()
 	}()
+	defer s.dialled.Store(false)
 	select {
 	case <-closed:
 	case <-time.After(hangUpTimeout):

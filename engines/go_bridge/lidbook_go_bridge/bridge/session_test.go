@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	waBinary "go.mau.fi/whatsmeow/binary"
 	"go.mau.fi/whatsmeow/types"
@@ -18,11 +17,13 @@ import (
 
 var background = context.Background()
 
-func start(c *core, folder string) {
+func start(c *core, folder string) { startAs(c, "s", folder, nil) }
+
+func startAs(c *core, id, folder string, version any) {
 	c.t.Helper()
 	c.must("session.start", map[string]any{
-		"session": "s", "folder": folder, "settings": map[string]any{"qr_rounds": 1, "wa_version": nil},
-		"client": map[string]any{"proxy": nil, "device_name": nil, "browser_name": nil, "mark_online": false},
+		"session": id, "folder": folder, "settings": map[string]any{"qr_rounds": 1, "wa_version": version},
+		"client": map[string]any{"proxy": nil, "device_name": nil, "browser_name": "Firefox", "mark_online": false},
 		"synced": []string{},
 	})
 }
@@ -104,21 +105,6 @@ func TestADeviceThatIsRemovedForgetsItsCredentials(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(folder, storeFile+"*")); len(left) > 0 {
 		t.Errorf("%v are left", left)
-	}
-}
-
-func TestAServerThatSaysNothingHoldsNobodyUp(t *testing.T) {
-	keepTransport(t)
-	whatsapp := newSmallWhatsApp(t)
-	whatsapp.mute = true
-	c := newCore(t)
-	whatsapp.hello(c)
-	start(c, linked(t))
-	c.status("STARTING")
-	begun := time.Now()
-	c.must("session.stop", ofSession(nil))
-	if took := time.Since(begun); took > stopTimeout {
-		t.Errorf("stopping took %s", took)
 	}
 }
 

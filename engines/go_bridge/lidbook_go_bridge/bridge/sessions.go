@@ -10,12 +10,13 @@ import (
 
 	"go.mau.fi/whatsmeow"
 	waBinary "go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/types"
 )
 
 const (
-	// stopTimeout is how long the core waits at most for a session that is stopped.
-	stopTimeout = 10 * time.Second
+	// stopTimeout bounds the stop of a session, in whichever phase: the core kills a host that takes 5 s.
+	stopTimeout = 2500 * time.Millisecond
 	// longestCall bounds a call that names no timeout.
 	longestCall = 60.0
 )
@@ -55,8 +56,8 @@ func startSession(_ context.Context, h *host, raw json.RawMessage) (any, error) 
 		return nil, badParams{errors.New("a session needs an id and a folder")}
 	}
 	if params.Settings.Version != "" {
-		if err := setVersion(params.Settings.Version); err != nil {
-			return nil, err
+		if _, err := store.ParseVersion(params.Settings.Version); err != nil {
+			return nil, badParams{err}
 		}
 	}
 	s := newSession(h, params)

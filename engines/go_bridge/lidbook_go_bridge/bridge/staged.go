@@ -26,6 +26,13 @@ func (s *stagedState) PutAppStateVersion(_ context.Context, _ string, version ui
 	return nil
 }
 
+func (s *stagedState) DeleteAppStateVersion(context.Context, string) error {
+	s.reset, s.state = true, appstate.HashState{}
+	clear(s.added)
+	clear(s.removed)
+	return nil
+}
+
 func (s *stagedState) PutAppStateMutationMACs(_ context.Context, _ string, _ uint64, macs []store.AppStateMutationMAC) error {
 	for _, each := range macs {
 		index := string(each.IndexMAC)

@@ -17,6 +17,7 @@ const (
 	reasonRuntime   = "runtime"
 	reasonCrashed   = "crashed"
 	reasonNetwork   = "network"
+	reasonStorage   = "storage"
 )
 
 // mostMissedPings is how many unanswered pings in a row mean that the connection is dead; there is one every 25 s.
@@ -66,6 +67,8 @@ func endingOf(event any) (ending, bool) {
 	switch event := event.(type) {
 	case *events.Disconnected:
 		return ending{reason: reasonNetwork, detail: "the connection to WhatsApp was lost"}, true
+	case *events.ManualLoginReconnect:
+		return ending{reason: reasonNetwork, detail: "WhatsApp asked for a new connection (515)"}, true
 	case *events.LoggedOut:
 		return loggedOutEnding(event), true
 	case *events.StreamReplaced:

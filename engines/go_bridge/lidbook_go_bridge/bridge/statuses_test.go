@@ -25,6 +25,7 @@ func TestHowASessionEnds(t *testing.T) {
 		"an experiment":          {&events.ConnectFailure{Reason: 501}, reasonNetwork, false},
 		"a refusal":              {&events.ConnectFailure{Reason: 400, Message: "no"}, reasonRuntime, false},
 		"a Messenger login":      {&events.CATRefreshError{}, reasonRuntime, false},
+		"a new login":            {&events.ManualLoginReconnect{}, reasonNetwork, false},
 		"an unknown stream code": {&events.StreamError{Code: "500"}, reasonNetwork, false},
 		"dead silence":           {&events.KeepAliveTimeout{ErrorCount: mostMissedPings}, reasonNetwork, false},
 		"a missed ping":          {&events.KeepAliveTimeout{ErrorCount: 1}, "", false},

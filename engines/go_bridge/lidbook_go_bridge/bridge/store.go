@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"go.mau.fi/util/dbutil"
@@ -97,6 +98,32 @@ func isDamage(err error) bool {
 		return true
 	}
 	return errors.As(err, &failed) && (failed.Code()&0xff == sqlite3.SQLITE_CORRUPT || failed.Code()&0xff == sqlite3.SQLITE_NOTADB)
+}
+
+// reasonOf is why a session ends that met this error: what the disk is to blame for may pass.
+func reasonOf(err error) string {
+	if isDiskFailure(err) {
+		return reasonStorage
+	}
+	return reasonRuntime
+}
+
+// isDiskFailure says whether the disk takes nothing, or cannot be used at all, which SQLite and the system say each in
+// its own way.
+func isDiskFailure(err error) bool {
+	var failed *sqlite.Error
+	if errors.As(err, &failed) {
+		switch failed.Code() & 0xff {
+		case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN:
+			return true
+		}
+	}
+	for _, each := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG, syscall.EROFS, syscall.EIO} {
+		if errors.Is(err, each) {
+			return true
+		}
+	}
+	return false
 }
 
 // device is the one that is linked, or nil.

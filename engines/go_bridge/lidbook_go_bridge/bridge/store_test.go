@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 
 	waLog "go.mau.fi/whatsmeow/util/log"
@@ -80,9 +83,9 @@ func TestWhatIsSeenIsNeverUnlearnt(t *testing.T) {
 func TestLinesOfOnePerson(t *testing.T) {
 	s := standing(t, newCore(t))
 	lines := []contact{
-		{"contact", "1@s.whatsapp.net", "Ana", "Ana", "1@c.us", "9@lid", 5},
-		{"lid_contact", "9@lid", "Ana", "Ana L", "", "9@lid", 6},
-		{"contact", "2@s.whatsapp.net", "Bob", "Bob", "2@c.us", "", 7},
+		{"contact", "1@s.whatsapp.net", "Ana", "Ana", "1@c.us", "9@lid", "", 5},
+		{"lid_contact", "9@lid", "Ana", "Ana L", "", "9@lid", "", 6},
+		{"contact", "2@s.whatsapp.net", "Bob", "Bob", "2@c.us", "", "", 7},
 	}
 	for _, each := range lines {
 		if err := s.store.putContact(s.ctx, each); err != nil {
@@ -106,5 +109,63 @@ func TestLinesOfOnePerson(t *testing.T) {
 	}
 	if _, found, err := s.store.contactUnder(s.ctx, "contact", lines[0].jid); found || err != nil {
 		t.Errorf("it is still there, with %v", err)
+	}
+}
+
+func TestADiskThatTakesNothingIsSaid(t *testing.T) {
+	keepTransport(t)
+	c := newCore(t)
+	c.hello("ws://127.0.0.1:1/ws/chat")
+	folder := filepath.Join(t.TempDir(), "a file")
+	if err := os.WriteFile(folder, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	start(c, folder)
+	if told := c.status("FAILED"); *told.Reason != reasonStorage {
+		t.Errorf("it failed with %s: %s", *told.Reason, *told.Detail)
+	}
+}
+
+func TestADiskThatIsFullLaterEndsTheSession(t *testing.T) {
+	for name, spoil := range map[string]string{
+		"full": "PRAGMA max_page_count = 1", "read-only": "PRAGMA query_only = 1",
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := standing(t, newCore(t))
+			close(s.teller.opened)
+			if err := s.outbox.put(s.ctx, linkFact("1@c.us", "2@lid", fromMessage, 5)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.store.db.Exec(s.ctx, spoil); err != nil {
+				t.Fatal(err)
+			}
+			long := strings.Repeat("x", 1<<16)
+			if err := s.store.keep(s.ctx, "name", long); reasonOf(err) != reasonStorage {
+				t.Errorf("%v is %s", err, reasonOf(err))
+			}
+			if name == "full" {
+				return // deleting takes no room
+			}
+			s.begin("the outbox", func() { s.outbox.empty(s.ctx) })
+			if why := <-s.ending; why.reason != reasonStorage {
+				t.Errorf("the session ends with %+v", why)
+			}
+		})
+	}
+}
+
+func TestWhatTheSystemSaysOfADisk(t *testing.T) {
+	for _, each := range []struct {
+		err    error
+		reason string
+	}{
+		{&os.PathError{Op: "rename", Err: syscall.ENOSPC}, reasonStorage},
+		{fmt.Errorf("moving: %w", &os.PathError{Op: "rename", Err: syscall.EROFS}), reasonStorage},
+		{&os.PathError{Op: "rename", Err: syscall.ENOENT}, reasonRuntime},
+		{context.Canceled, reasonRuntime},
+	} {
+		if found := reasonOf(each.err); found != each.reason {
+			t.Errorf("%v is %s", each.err, found)
+		}
 	}
 }

@@ -76,8 +76,11 @@ func (t *teller) ask(ctx context.Context, method string, params any) error {
 	var refused *rpcError
 	if errors.As(err, &refused) {
 		why := ending{reason: reasonRuntime, detail: fmt.Sprintf("the directory did not take %s: %s", method, refused.Message)}
-		if refused.Data.Code == loggedOut {
+		switch refused.Data.Code {
+		case loggedOut:
 			why.reason = reasonLoggedOut
+		case storageFailed:
+			why.reason = reasonStorage
 		}
 		t.session.log.error("the core refused what it was told", "method", method, "error", refused.Message, "code", string(refused.Data.Code))
 		t.session.finish(why)

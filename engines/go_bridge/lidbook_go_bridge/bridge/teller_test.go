@@ -125,7 +125,7 @@ func TestFactsThatTheCoreRefusesEndTheSession(t *testing.T) {
 		code   code
 		reason string
 	}{
-		"a full disk":               {"storage_failed", reasonRuntime},
+		"a full disk":               {storageFailed, reasonStorage},
 		"another account's session": {loggedOut, reasonLoggedOut},
 	} {
 		t.Run(name, func(t *testing.T) {

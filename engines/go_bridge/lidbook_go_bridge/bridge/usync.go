@@ -14,11 +14,16 @@ import (
 // usyncChunk is how many persons one query asks about.
 const usyncChunk = 200
 
-// usync is one query about many persons.
+// usync is one query about many persons. The refusal of the protocol that is needed fails it; that of another one
+// leaves out what it would have said.
 type usync struct {
 	mode, context string
 	protocols     []waBinary.Node
+	needed        string
 }
+
+// limitedBy stands for the protocol that is needed where none is, but the rate limit of any is to be heeded.
+const limitedBy = ""
 
 // Protocols of a usync query: what is asked about each person.
 var (
@@ -58,7 +63,7 @@ func (s *session) askChunk(ctx context.Context, question usync, users []waBinary
 	if !ok {
 		return &whatsmeow.ElementMissingError{Tag: "usync", In: "the answer to a usync query"}
 	}
-	if err := protocolError(&found); err != nil {
+	if err := protocolError(&found, question.needed); err != nil {
 		return err
 	}
 	list, ok := found.GetOptionalChildByTag("list")
@@ -73,15 +78,19 @@ func (s *session) askChunk(ctx context.Context, question usync, users []waBinary
 	return nil
 }
 
-// protocolError is the refusal of one protocol, a rate limit for instance: it stands within an answer that is none
-// otherwise.
-func protocolError(answer *waBinary.Node) error {
+// protocolError is the refusal of the protocol that is needed: it stands within an answer that is none otherwise.
+func protocolError(answer *waBinary.Node, needed string) error {
 	result := answer.GetChildByTag("result")
 	for _, each := range result.GetChildren() {
-		if refused, ok := each.GetOptionalChildByTag("error"); ok {
-			attributes := refused.AttrGetter()
+		refused, ok := each.GetOptionalChildByTag("error")
+		if !ok {
+			continue
+		}
+		attributes := refused.AttrGetter()
+		code := attributes.OptionalInt("code")
+		if each.Tag == needed || needed == limitedBy && code == 429 {
 			return &whatsmeow.IQError{
-				Code: attributes.OptionalInt("code"), Text: attributes.OptionalString("text"), ErrorNode: &refused, RawNode: answer,
+				Code: code, Text: attributes.OptionalString("text"), ErrorNode: &refused, RawNode: answer,
 			}
 		}
 	}

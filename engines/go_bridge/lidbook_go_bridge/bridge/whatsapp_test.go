@@ -1,14 +1,9 @@
 package main
 
 import (
-	"bytes"
-	"crypto/aes"
 	"crypto/cipher"
 	"crypto/ecdh"
-	"crypto/hkdf"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"net/http"
 	"net/http/httptest"
@@ -31,15 +26,20 @@ import (
 // smallWhatsApp accepts any device, answers every query with nothing, and does little else: enough for a session to be
 // WORKING. The sandbox network is the real counterpart; this one needs no Python.
 type smallWhatsApp struct {
-	t    *testing.T
-	http *httptest.Server
-	root *ecdh.PrivateKey
-	mute bool // it takes connections and says nothing
+	t     *testing.T
+	http  *httptest.Server
+	root  *ecdh.PrivateKey
+	mute  bool             // it takes connections and says nothing
+	deaf  bool             // it hears nothing after the handshake, not even that a connection is closed
+	page  http.HandlerFunc // what is not the websocket
+	greet *waBinary.Node   // instead of the success of a login
+	ended chan struct{}
 
 	mu     sync.Mutex
 	lines  []*line
 	answer func(query *waBinary.Node) []waBinary.Node // nil for the usual answer
 	heard  func(query *waBinary.Node)                 // instead of any answer
+	others func(stanza *waBinary.Node)                // whatever is no query
 }
 
 // line is one connection after its handshake.
@@ -53,9 +53,12 @@ type line struct {
 }
 
 func newSmallWhatsApp(t *testing.T) *smallWhatsApp {
-	w := &smallWhatsApp{t: t, root: newKey(t)}
+	w := &smallWhatsApp{t: t, root: newKey(t), ended: make(chan struct{})}
 	w.http = httptest.NewServer(http.HandlerFunc(w.serve))
-	t.Cleanup(w.http.Close)
+	t.Cleanup(func() {
+		close(w.ended)
+		w.http.Close()
+	})
 	return w
 }
 
@@ -80,6 +83,10 @@ func newKey(t *testing.T) *ecdh.PrivateKey {
 }
 
 func (w *smallWhatsApp) serve(writer http.ResponseWriter, request *http.Request) {
+	if request.URL.Path != "/ws/chat" && w.page != nil {
+		w.page(writer, request)
+		return
+	}
 	conn, err := websocket.Accept(writer, request, &websocket.AcceptOptions{
 		InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled,
 	})
@@ -90,7 +97,7 @@ func (w *smallWhatsApp) serve(writer http.ResponseWriter, request *http.Request)
 	conn.SetReadLimit(1 << 24)
 	if w.mute {
 		_, _, _ = conn.Read(request.Context())
-		<-request.Context().Done()
+		<-w.ended
 		return
 	}
 	opened, payload := w.shakeHands(conn, request)
@@ -100,9 +107,16 @@ func (w *smallWhatsApp) serve(writer http.ResponseWriter, request *http.Request)
 	w.mu.Lock()
 	w.lines = append(w.lines, opened)
 	w.mu.Unlock()
-	if payload.Username != nil {
+	switch {
+	case w.greet != nil:
+		opened.tell(*w.greet)
+	case payload.Username != nil && !w.deaf:
 		lid := types.JID{User: "99", Server: types.HiddenUserServer, Device: uint16(payload.GetDevice())}
 		opened.tell(waBinary.Node{Tag: "success", Attrs: waBinary.Attrs{"lid": lid, "t": "1"}})
+	}
+	if w.deaf {
+		<-w.ended
+		return
 	}
 	for {
 		_, raw, err := conn.Read(request.Context())
@@ -127,8 +141,23 @@ func (w *smallWhatsApp) serve(writer http.ResponseWriter, request *http.Request)
 		}
 		if node.Tag == "iq" {
 			w.take(opened, node)
+		} else if others := w.hearing(); others != nil {
+			others(node)
 		}
 	}
+}
+
+// hears has whatever is no query heard from now on.
+func (w *smallWhatsApp) hears(others func(stanza *waBinary.Node)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.others = others
+}
+
+func (w *smallWhatsApp) hearing() func(*waBinary.Node) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.others
 }
 
 // answers has queries answered like this from now on.
@@ -182,6 +211,13 @@ func (w *smallWhatsApp) tellAll(node waBinary.Node) {
 	for _, each := range w.lines {
 		each.tell(node)
 	}
+}
+
+// connections is how many there were since the last cut.
+func (w *smallWhatsApp) connections() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.lines)
 }
 
 func (w *smallWhatsApp) cut() {
@@ -276,79 +312,6 @@ func (w *smallWhatsApp) chain(intermediate *ecdh.PrivateKey, static []byte) []by
 func writeFrame(conn *websocket.Conn, data []byte) {
 	frame := append([]byte{byte(len(data) >> 16), byte(len(data) >> 8), byte(len(data))}, data...)
 	_ = conn.Write(background, websocket.MessageBinary, frame)
-}
-
-type noiseState struct {
-	hash, salt []byte
-	key        cipher.AEAD
-	count      uint32
-}
-
-func newNoise() *noiseState {
-	start := []byte(socket.NoiseStartPattern)
-	noise := &noiseState{hash: start, salt: start, key: gcm(start)}
-	noise.mix(socket.WAConnHeader)
-	return noise
-}
-
-func (n *noiseState) mix(data []byte) {
-	sum := sha256.Sum256(append(bytes.Clone(n.hash), data...))
-	n.hash = sum[:]
-}
-
-func (n *noiseState) share(t *testing.T, own *ecdh.PrivateKey, theirs []byte) {
-	public, err := ecdh.X25519().NewPublicKey(theirs)
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	secret, err := own.ECDH(public)
-	if err != nil {
-		t.Error(err)
-	}
-	keys := expand(n.salt, secret)
-	n.salt, n.key, n.count = keys[:32], gcm(keys[32:]), 0
-}
-
-func (n *noiseState) seal(plain []byte) []byte {
-	sealed := n.key.Seal(nil, nonce(n.count), plain, n.hash)
-	n.count++
-	n.mix(sealed)
-	return sealed
-}
-
-func (n *noiseState) open(t *testing.T, sealed []byte) []byte {
-	plain, err := n.key.Open(nil, nonce(n.count), sealed, n.hash)
-	if err != nil {
-		t.Error(err)
-	}
-	n.count++
-	n.mix(sealed)
-	return plain
-}
-
-func expand(salt, secret []byte) []byte {
-	keys, err := hkdf.Key(sha256.New, secret, salt, "", 64)
-	if err != nil {
-		panic(err)
-	}
-	return keys
-}
-
-func gcm(key []byte) cipher.AEAD {
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		panic(err)
-	}
-	sealed, err := cipher.NewGCM(block)
-	if err != nil {
-		panic(err)
-	}
-	return sealed
-}
-
-func nonce(count uint32) []byte {
-	return binary.BigEndian.AppendUint32(make([]byte, 8), count)
 }
 
 // linked makes a session folder with a device in it that is linked already.

@@ -32,6 +32,7 @@ type updateResult struct {
 	FirstName *string `json:"first_name"`
 	LastName  *string `json:"last_name"`
 	FullName  *string `json:"full_name"`
+	At        int64   `json:"at"` // of the line, in milliseconds
 }
 
 type deleteParams struct {
@@ -55,7 +56,11 @@ func (s *session) updateContact(ctx context.Context, params updateParams) (*upda
 	if params.LastName != nil {
 		line.fullName = strings.TrimSpace(line.firstName + " " + strings.TrimSpace(*params.LastName))
 	}
-	changes := []mutation{setContact(line, params.SaveOnPhone)}
+	changed, err := setContact(line, params.SaveOnPhone)
+	if err != nil {
+		return nil, err
+	}
+	changes := []mutation{changed}
 	if known {
 		for _, each := range target.others {
 			changes = append(changes, removeContact(each))
@@ -74,6 +79,7 @@ func (s *session) updateContact(ctx context.Context, params updateParams) (*upda
 	return &updateResult{
 		Person:    person{orNil(written.phone), orNil(written.lid), params.Person.Username},
 		FirstName: orNil(written.firstName), LastName: orNil(written.lastName()), FullName: orNil(written.fullName),
+		At: written.at,
 	}, nil
 }
 
@@ -101,22 +107,31 @@ func (s *session) deleteContact(ctx context.Context, params deleteParams) (struc
 	return struct{}{}, err
 }
 
-func setContact(line contact, onPhone bool) mutation {
-	action := &waSyncAction.ContactAction{
-		FullName: proto.String(line.fullName), FirstName: proto.String(line.firstName),
-		SaveOnPrimaryAddressbook: proto.Bool(onPhone),
-	}
-	if line.phone != "" && line.lid != "" {
-		action.LidJID = proto.String(line.lid)
-	}
-	value := &waSyncAction.SyncActionValue{Timestamp: proto.Int64(line.next()), ContactAction: action}
+// setContact writes a line whole: what a mutation leaves out is gone for every device, the other identifier and the
+// username among it.
+func setContact(line contact, onPhone bool) (mutation, error) {
+	first, full, username := proto.String(line.firstName), proto.String(line.fullName), orNil(line.username)
+	value := &waSyncAction.SyncActionValue{Timestamp: proto.Int64(line.next())}
 	if line.kind == appstate.IndexLIDContact {
-		value.ContactAction = nil
-		value.LidContactAction = &waSyncAction.LidContactAction{
-			FullName: proto.String(line.fullName), FirstName: proto.String(line.firstName),
+		value.LidContactAction = &waSyncAction.LidContactAction{FullName: full, FirstName: first, Username: username}
+	} else {
+		action := &waSyncAction.ContactAction{
+			FullName: full, FirstName: first, Username: username, SaveOnPrimaryAddressbook: proto.Bool(onPhone),
 		}
+		switch {
+		case line.phone == "" || line.lid == "":
+		case strings.HasSuffix(line.jid, lidSuffix):
+			phone, err := parseUser(line.phone)
+			if err != nil {
+				return mutation{}, err
+			}
+			action.PnJID = proto.String(phone.String())
+		default:
+			action.LidJID = proto.String(line.lid)
+		}
+		value.ContactAction = action
 	}
-	return mutation{waServerSync.SyncdMutation_SET, []string{line.kind, line.jid}, value}
+	return mutation{waServerSync.SyncdMutation_SET, []string{line.kind, line.jid}, value}, nil
 }
 
 func removeContact(line contact) mutation {
@@ -228,50 +243,35 @@ func (b *book) send(ctx context.Context, changes []mutation) (again bool, err er
 	if err != nil {
 		return false, err
 	}
-	answer, err := b.session.query(ctx, whatsmeow.DangerousInfoQuery{
-		Namespace: "w:sync:app:state", Type: "set", To: types.ServerJID,
-		Content: []waBinary.Node{{Tag: "sync", Content: []waBinary.Node{{
-			Tag:     "collection",
-			Attrs:   waBinary.Attrs{"name": name, "version": version, "return_snapshot": false},
-			Content: []waBinary.Node{{Tag: "patch", Content: patch}},
-		}}}},
-	})
+	collection, err := b.syncCollection(ctx, waBinary.Attrs{"version": version, "return_snapshot": false},
+		waBinary.Node{Tag: "patch", Content: patch})
 	if err != nil {
 		return false, err
 	}
-	collection, ok := answer.GetOptionalChildByTag("sync", "collection")
-	if !ok {
-		return false, &whatsmeow.ElementMissingError{Tag: "collection", In: "the answer to a change of the address book"}
-	}
-	if collection.AttrGetter().OptionalString("type") != "error" {
+	refusal := refusalOf(collection)
+	if refusal == nil {
 		return false, nil
-	}
-	return b.refused(ctx, &collection, state)
-}
-
-// refused reads why a patch was not taken: a conflict brings the changes that it conflicts with.
-func (b *book) refused(ctx context.Context, collection *waBinary.Node, state appstate.HashState) (again bool, err error) {
-	node := collection.GetChildByTag("error")
-	attributes := node.AttrGetter()
-	refusal := &whatsmeow.IQError{
-		Code: attributes.OptionalInt("code"), Text: attributes.OptionalString("text"), ErrorNode: &node, RawNode: collection,
 	}
 	if refusal.Code != 409 {
 		return false, errors.Join(refusal, whatsmeow.ErrAppStateUpdate)
 	}
-	internals := b.session.internals()
-	list, err := appstate.ParsePatchList(ctx, collection, internals.DownloadExternalAppStateBlob)
+	return true, b.takeConflict(ctx, collection, state)
+}
+
+// takeConflict takes over the changes that a patch of ours conflicts with; the refusal brings them.
+func (b *book) takeConflict(ctx context.Context, collection *waBinary.Node, state appstate.HashState) error {
+	list, err := b.parsePatches(ctx, collection)
 	if err != nil {
-		return false, fmt.Errorf("the changes of another device cannot be read: %w", err)
+		return fmt.Errorf("the changes of another device cannot be read: %w", err)
 	}
 	if len(list.Patches) == 0 {
-		return true, b.fetchInTurn(ctx)
+		return b.fetchInTurn(ctx)
 	}
 	_, err = b.takeOver(ctx, list, state, false, newPages(b, false))
 	if err == nil && list.HasMorePatches {
 		err = b.fetchInTurn(ctx)
 	}
-	return true, err
+	return err
 }
 
 func (b *book) latestKey(ctx context.Context) (id, key []byte, err error) {
@@ -295,6 +295,9 @@ func (b *book) latestKey(ctx context.Context) (id, key []byte, err error) {
 // query asks the server within a context; it is not asked again when the connection is lost.
 func (s *session) query(ctx context.Context, asked whatsmeow.DangerousInfoQuery) (*waBinary.Node, error) {
 	asked.NoRetry = true
-	asked.Timeout = time.Hour // the context is the limit
+	asked.Timeout = longestCall * time.Second
+	if _, limited := ctx.Deadline(); limited {
+		asked.Timeout = time.Hour // the context is the limit
+	}
 	return s.internals().SendIQ(ctx, asked)
 }
