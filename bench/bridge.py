@@ -4,12 +4,14 @@ They are linked to accounts of a sandbox network in a process of its own, whose 
 """
 
 import http.client
+import socket
 import statistics
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -25,6 +27,7 @@ from bench.table import Row, Unit
 from lidbook.network_descriptor import descriptor_path, read_descriptor
 from lidbook.world.crowded import crowded_world
 from lidbook.world.files import save_world
+from lidbook_go_bridge.runtime import GoBridgeRuntime
 
 SESSIONS: Final = 100
 SIZES: Final = (1, 10, SESSIONS)
@@ -61,7 +64,7 @@ def measure(folder: Path) -> list[Row]:
 
 def _linked(served: Served, phones: "Phones") -> list[Row]:
     """Link the first ten one after the other, and all others some at a time; the host's memory on the way."""
-    memory = [_without_sessions(served)]
+    memory = [_without_sessions(served.data_dir)]
     took: list[float] = []
     linked = 0
     for size in SIZES:
@@ -94,13 +97,23 @@ def _killed(served: Served) -> Row:
     return Row(f"{WHAT}: host killed until {SESSIONS} are WORKING", (time.perf_counter() - began,), Unit.SECONDS)
 
 
-def _without_sessions(served: Served) -> float:
-    """The memory of a host whose only session was stopped."""
-    served.call("POST", "/api/sessions", {"name": "nobody", "config": {"engine": "go-bridge"}})
-    _await_status(served, "nobody", "SCAN_QR_CODE")
-    served.call("POST", "/api/sessions/nobody/stop")
-    time.sleep(SETTLED)
-    return _host_memory(served)
+def _without_sessions(data_dir: Path) -> float:
+    """The memory of a host that has said hello, and has no session."""
+    binary = GoBridgeRuntime(data_dir / "engines" / "go-bridge").binary()
+    ours, theirs = socket.socketpair()
+    with closing(ours), closing(theirs):
+        environment = {"LIDBOOK_HOST_FD": str(theirs.fileno())}
+        process = subprocess.Popen([binary], pass_fds=[theirs.fileno()], env=environment, stderr=subprocess.DEVNULL)
+        try:
+            hello = {"protocol": 1, "engine": "go-bridge", "network": None, "log_level": "info"}
+            ours.sendall(orjson.dumps({"jsonrpc": "2.0", "id": 1, "method": "hello", "params": hello}) + b"\n")
+            if not ours.recv(1):
+                raise ChildFailed("a host ended before it said hello")
+            time.sleep(1.0)
+            return float(psutil.Process(process.pid).memory_info().rss) / MB
+        finally:
+            process.kill()
+            process.wait()
 
 
 def _link(served: Served, phones: "Phones", number: int) -> float:
@@ -177,6 +190,7 @@ class Phones:
 
     host: str
     port: int
+    token: str = field(repr=False)
 
     def accounts(self) -> list[str]:
         """Phone numbers, in the order of the world."""
@@ -189,7 +203,8 @@ class Phones:
     def _call(self, method: str, path: str, body: object = None) -> Any:
         with closing(http.client.HTTPConnection(self.host, self.port, timeout=60)) as connection:
             sent = None if body is None else orjson.dumps(body)
-            connection.request(method, path, sent, {"Content-Type": "application/json"})
+            headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"}
+            connection.request(method, path, sent, headers)
             answer = connection.getresponse()
             text = answer.read()
         if answer.status not in (200, 201):
@@ -200,11 +215,15 @@ class Phones:
 @contextmanager
 def _network(data_dir: Path, world: Path) -> Iterator[Phones]:
     command = [lidbook(), "sandbox", "--data-dir", str(data_dir), "--world", str(world)]
-    with server(command, data_dir.with_suffix(".network.log")):
-        control = urlsplit(read_descriptor(descriptor_path(data_dir)).control_url)
+    with spawned(command, data_dir.with_suffix(".network.log")) as process:
+        assert process.stdout is not None
+        if b"listens on" not in process.stdout.readline():
+            raise ChildFailed(f"the network did not start\n{complaints(data_dir.with_suffix('.network.log'))}")
+        network = read_descriptor(descriptor_path(data_dir))
+        control = urlsplit(network.control_url)
         if control.hostname is None or control.port is None:
             raise ChildFailed(f"{control.geturl()} is no address to steer a network at")
-        yield Phones(control.hostname, control.port)
+        yield Phones(control.hostname, control.port, network.control_token)
 
 
 @contextmanager

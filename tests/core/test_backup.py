@@ -532,7 +532,11 @@ def unpacked(raw: bytes) -> bytes | None:
         return None
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", gzip.compress(b""), gzip.compress(b"\0" * 10240)])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no archive", gzip.compress(b""), gzip.compress(b"\0" * 10240)],
+    ids=["empty", "text", "nothing packed", "zeros packed"],
+)
 def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x").write_bytes(content)
     with pytest.raises(BackupRefused, match="no backup of Lidbook"):

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from lidbook.capabilities import Capability, Claim, Feed, absent
 from lidbook.engine import API_VERSION, Engine, EngineSession, EngineSettings, SessionContext
-from lidbook.facts import Field, FieldFact, Picture, PictureState, Source
+from lidbook.facts import Fact, Field, FieldFact, Picture, PictureState, Source
 from lidbook.identifiers import Lid, PhoneNumber, UserId, spellings
 from lidbook.passkey import PasskeyAssertion
 from lidbook.values import AboutAnswer, Account, AddressBookEntry, Person, Registration, SessionStatus, StatusReason
@@ -131,7 +131,9 @@ class ScriptedSession(EngineSession):
         for spelling in spellings(person.phone) if person.phone is not None else ():
             if spelling in self.script.registered:
                 person = Person(spelling, self.script.registered[spelling])
-        return AddressBookEntry(person, first_name, last_name, whole)
+        if self.script.meanwhile:
+            await self.context.facts(self.script.meanwhile)
+        return AddressBookEntry(person, first_name, last_name, whole, self.script.written_at)
 
     async def block(self, person: Person) -> frozenset[UserId]:
         self.script.asked.append(("block", person))
@@ -163,6 +165,9 @@ class Script:
         """Set as soon as a start hangs."""
         self.stopped = 0
         self.forgetful = False
+        self.meanwhile: list[Fact] = []
+        """What other devices change while a contact is written."""
+        self.written_at: int | None = None
         self.nobody: bool | None = False
         """Whether nobody asked about exists; None makes the engine answer with the wrong type."""
         self.picture_expires_at: int | None = None

@@ -7,6 +7,7 @@ import pytest
 
 from core.sessions.conftest import Core, open_core
 from core.sessions.engines import ME, Script
+from lidbook.clock import now_ms
 from lidbook.errors import (
     ChangeNotTaken,
     EngineError,
@@ -17,7 +18,7 @@ from lidbook.errors import (
     RateLimited,
     SessionNotReady,
 )
-from lidbook.facts import Field, FieldFact, LinkFact, Source
+from lidbook.facts import ContactListFact, Fact, Field, FieldFact, LinkFact, Source
 from lidbook.identifiers import Lid, PhoneNumber
 from lidbook.session_config import SessionConfig
 from lidbook.sessions.session import Session
@@ -180,6 +181,56 @@ async def test_a_contact_written_is_read_at_once(core: Core) -> None:
     assert (contact["name"], contact["shortName"], contact["isMyContact"]) == ("Ann Lee", "Ann", True)
     await session.live.update_contact(ANN, "Anna", None)
     assert orjson.loads(session.directory.contact(ANN))["name"] == "Anna"
+
+
+def renamed(name: str | None, at: int) -> list[Fact]:
+    """By another device."""
+    return [FieldFact(ANN, field, name, Source.ADDRESS_BOOK, at) for field in (Field.FIRST_NAME, Field.FULL_NAME)]
+
+
+def name_of(session: Session) -> object:
+    return orjson.loads(session.directory.contact(ANN))["name"]
+
+
+async def test_what_another_device_writes_while_a_contact_is_written_is_the_newer(core: Core) -> None:
+    session = await working(core)
+    core.script.meanwhile = renamed("Other", now_ms() + 500)
+    await session.live.update_contact(ANN, "Ann", None)
+    assert name_of(session) == "Other"
+
+
+@pytest.mark.parametrize(("later", "name"), [(1, "Other"), (-1, "Ann")])
+async def test_of_two_writes_that_the_server_dates_the_later_holds(later: int, name: str, core: Core) -> None:
+    session = await working(core)
+    core.script.written_at = now_ms() - 60_000
+    core.script.meanwhile = renamed("Other", core.script.written_at + later)
+    await session.live.update_contact(ANN, "Ann", None)
+    assert name_of(session) == name
+
+
+@pytest.mark.parametrize("written_at", [None, 1_600_000_000_000])
+async def test_a_contact_written_is_newer_than_what_was_known_whatever_the_clocks_say(
+    written_at: int | None, core: Core
+) -> None:
+    session = await working(core)
+    core.script.written_at = written_at
+    ahead = now_ms() + 3_600_000
+    await session.directory.apply(
+        [*renamed("Old", ahead), ContactListFact(frozenset(), Source.ADDRESS_BOOK, ahead + 5)]
+    )
+    await session.live.update_contact(ANN, "Ann", None)
+    assert name_of(session) == "Ann"
+    await session.live.update_contact(ANN, "Anna", None)
+    assert name_of(session) == "Anna"
+
+
+async def test_a_list_that_was_fetched_while_a_contact_was_written_does_not_take_it_away(core: Core) -> None:
+    session = await working(core)
+    core.script.written_at = now_ms() - 60_000
+    core.script.meanwhile = [ContactListFact(frozenset(), Source.ADDRESS_BOOK, now_ms())]
+    await session.live.update_contact(ANN, "Ann", None)
+    contact = orjson.loads(session.directory.contact(ANN))
+    assert (contact["name"], contact["isMyContact"]) == ("Ann", True)
 
 
 async def test_blocking_by_phone_asks_for_the_lid_first(core: Core) -> None:
