@@ -20,7 +20,7 @@ PACKAGES = [path for root in SOURCE_ROOTS for path in sorted(root.iterdir()) if 
 LONGEST_FILE = 400
 
 RUN = "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/lidbook serve"
-TEST = "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && .venv/bin/pytest"
+TEST = "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && .venv/bin/pytest -n logical"
 
 
 def entry_points() -> list[tuple[str, str, str]]:

@@ -33,6 +33,7 @@ def go(go_bridge_binary: Path) -> Go:
 def run(go: Go, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a tool of Go on a copy of the sources, with the caches that building has filled."""
     environment = surroundings(variables(), go, cache() / "go-bridge" / "build")
+    environment["GOROOT"] = str(go.root or go.program.resolve().parents[1])  # which AS_BUILT takes out of a binary
     shutil.copytree(SOURCES, folder / "source")
     return subprocess.run(
         arguments,
