@@ -75,7 +75,7 @@ def _pass(url: str, folder: str, which: list[str], examples: int, seed: int) -> 
     command = [str(_BIN / "schemathesis"), "run", f"{url}/openapi.json", "-H", f"X-Api-Key: {KEY}", *which]
     command += ["--checks", ",".join(CHECKS), "--phases", "examples,coverage,fuzzing", "--max-examples", str(examples)]
     command += ["--seed", str(seed), "--continue-on-failure", "--suppress-health-check", "all", "--warnings", "off"]
-    command += ["--request-timeout", "60", "--workers", "1", "--no-color"]
+    command += ["--request-timeout", "90", "--workers", "1", "--no-color"]
     for path in NEVER:
         command += ["--exclude-path", path]
     run = subprocess.run(

@@ -10,6 +10,10 @@ import schemathesis
 
 KEPT: Final = 4
 """One case in so many keeps the session's name that was generated."""
+LONGEST_WAIT: Final = 1
+"""Seconds that a run has for one `?wait=`."""
+ALLOWED_WAIT: Final = 60
+"""Seconds that the API allows; longer ones are kept, to be refused."""
 
 
 def session_for(method: str, path: str) -> str:
@@ -29,6 +33,9 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
     OpenAPI cannot say: of a session that is not there, or linked to nobody."""
     method, path = case.method.upper(), case.operation.path
     always = path.endswith(("/stop", "/me")) or (method == "DELETE" and path == "/api/sessions/{session}")
+    wait = (case.query or {}).get("wait")
+    if isinstance(wait, int | float) and LONGEST_WAIT < wait <= ALLOWED_WAIT:
+        case.query["wait"] = LONGEST_WAIT
     for values in (case.path_parameters, case.query):
         generated = values.get("session") if values else None
         if generated is not None and (always or zlib.crc32(repr(generated).encode()) % KEPT):
