@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from lidbook.capabilities import Capability, Claim, Feed, absent
+from lidbook.capabilities import Capability, Claim, Feed, absent, partial
 from lidbook.engine import API_VERSION, EngineSettings
 from lidbook.hosts import HostedEngine, HostedSession, HostProgram
 from lidbook.runtime import Runtime
@@ -22,6 +22,7 @@ class GoBridgeEngine(HostedEngine):
     feeds: ClassVar[frozenset[Feed]] = frozenset(Feed)
     claims: ClassVar[Mapping[Capability, Claim]] = {
         Capability.SESSION_SCREENSHOT: absent("no browser behind it"),
+        Capability.SESSION_PASSKEY: partial("never tried: the sandbox network asks for none"),
     }
     proved_on: ClassVar[Mapping[str, str]] = {"the sandbox network": "the test-suite"}
     settings: ClassVar[type[EngineSettings]] = GoBridgeSettings
