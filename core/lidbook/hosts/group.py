@@ -107,7 +107,7 @@ class Group:
     def adopt(self, tenants: Sequence[Tenant]) -> None:
         """Take sessions whose host fell, and start them on another."""
         self.tenants.update((tenant.run, tenant) for tenant in tenants)
-        self._delay, self._is_restart = self._restarts.delay(), True
+        self._delay, self._is_restart = self._restarts.soon(), True
         self.keep()
 
     def keep(self) -> None:
@@ -273,7 +273,9 @@ class Group:
                 del self.tenants[tenant.run]
             self._log.warning("the sessions of the host are told apart", here=len(self.tenants), there=len(half))
             self._keeper.split(self, half)
-        self._delay = 0.0 if ending.cause is Cause.STOP else self._restarts.delay()
+            self._delay = self._restarts.soon()  # each halving gets further: innocents wait no longer each time
+        else:
+            self._delay = 0.0 if ending.cause is Cause.STOP else self._restarts.delay()
 
     def _is_one_too_many(self, tenants: Sequence[Tenant]) -> bool:
         """Count a crash; says whether the sessions are to be told apart for it."""

@@ -10,7 +10,7 @@ from lidbook.hosts.host import Host
 from lidbook.hosts.process import HostProgram
 from lidbook.hosts.reading import JsonObject
 from lidbook.hosts.tenant import Tenant
-from lidbook.hosts.timings import Timings
+from lidbook.hosts.timings import LAUNCHES, Timings
 
 
 class HostSupervisor:
@@ -23,6 +23,7 @@ class HostSupervisor:
         self._program = program
         self._sessions_per_host = sessions_per_host
         self._timings = timings
+        self._launching = asyncio.Semaphore(LAUNCHES)
         self._groups: list[Group] = []
         self._at: dict[str, Group] = {}
         self._suspects: set[str] = set()
@@ -106,5 +107,6 @@ class HostSupervisor:
         return group
 
     async def _launch(self, network: Network | None, log: Log) -> Host:
-        program = await asyncio.to_thread(self._program)
-        return await Host.launch(program, self._engine, network, log, self._timings)
+        async with self._launching:
+            program = await asyncio.to_thread(self._program)
+            return await Host.launch(program, self._engine, network, log, self._timings)

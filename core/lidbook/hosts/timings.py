@@ -30,7 +30,8 @@ class Timings:
     """In which `FALLS` crashes, however far apart, have the sessions of a host told apart; a session that is suspected
     is acquitted when so long has passed without one."""
     first: float = 0.2
-    """Before the second restart in a row; the first follows at once, each later one after twice as long."""
+    """Before the second restart in a row, and before each half of sessions that are told apart is started; the first
+    follows at once, each later one after twice as long."""
     longest: float = 10.0
     """Before any restart."""
     apart: float = 0.02
@@ -41,6 +42,9 @@ CRASHES: Final = 2
 """Crashes in a row after which the sessions of a host are told apart."""
 FALLS: Final = 3
 """Crashes within `Timings.window` after which they are told apart as well: some sessions take their time."""
+LAUNCHES: Final = 4
+"""Hosts of one engine that come up at the same time: many that fell together shall not slow each other down until none
+says hello in time."""
 BOOTS: Final = 5
 """Attempts in a row at a host that does not come up, before its sessions are given up."""
 
@@ -59,9 +63,15 @@ class Restarts:
         self.count += 1
         if self.count <= 1:
             return 0.0
-        whole = min(self._timings.longest, self._timings.first * 2.0 ** min(self.count - 2, 30))
-        return whole * (1 - self._chance() / 2)
+        return self._by_chance(min(self._timings.longest, self._timings.first * 2.0 ** min(self.count - 2, 30)))
+
+    def soon(self) -> float:
+        """Seconds to wait before one that is not counted: its sessions are fewer than those that fell."""
+        return self._by_chance(self._timings.first)
 
     def forget(self) -> None:
         """Count anew."""
         self.count = 0
+
+    def _by_chance(self, seconds: float) -> float:
+        return seconds * (1 - self._chance() / 2)

@@ -6,6 +6,7 @@ import signal
 import time
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import psutil
 import pytest
@@ -14,6 +15,7 @@ from core.hosts.conftest import Opening
 from core.hosts.stand_in import QUICK, Opened, Studio
 from lidbook.errors import EngineDisconnected, EngineError, EngineUnavailable
 from lidbook.hosts import Timings
+from lidbook.hosts.host import Host
 from lidbook.hosts.timings import Restarts
 from lidbook.identifiers import Lid, PhoneNumber
 from lidbook.values import AboutAnswer, Person, SessionStatus, StatusReason
@@ -304,3 +306,31 @@ def test_restarts_are_later_each_time_up_to_a_limit() -> None:
     restarts.forget()
     assert restarts.delay() == 0
     assert Restarts(Timings(), 1, chance=lambda: 1.0).delay() == 0.1
+
+
+def test_the_halves_of_those_that_fell_follow_soon_however_often_they_are_halved() -> None:
+    restarts = Restarts(Timings(), 9, chance=lambda: 0.0)
+
+    assert [restarts.soon(), restarts.soon(), restarts.count] == [0.2, 0.2, 9]
+
+
+async def test_no_more_than_four_hosts_come_up_at_once(opening: Opening, monkeypatch: pytest.MonkeyPatch) -> None:
+    coming_up, most = 0, 0
+    launch = Host.launch
+
+    async def counted(*args: Any) -> Host:
+        nonlocal coming_up, most
+        coming_up += 1
+        most = max(most, coming_up)
+        try:
+            return await launch(*args)
+        finally:
+            coming_up -= 1
+
+    monkeypatch.setattr(Host, "launch", counted)
+    async with opening(sessions_per_host=1) as studio:
+        everybody = [studio.open(number) for number in range(12)]
+        await asyncio.gather(*(each.session.start() for each in everybody))
+        await studio.until(lambda: all(each.context.is_working for each in everybody))
+
+        assert (most, len(hosts(studio))) == (4, 12)

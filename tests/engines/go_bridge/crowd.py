@@ -46,6 +46,8 @@ class Crowd:
         self.accounts: Final = tuple(_phone(self.live, account.lid) for account in world.accounts)
         self.scans: Final[list[str]] = []
         """Names of the sessions whose code was scanned, once each time."""
+        self.statuses: Final[list[tuple[str, SessionStatus]]] = []
+        """Every status that a session went into, with its name."""
         self.folder: Final = folder
         self._descriptor = folder / "network.json"
         self._lidbook: Lidbook | None = None
@@ -62,7 +64,7 @@ class Crowd:
     async def open(self) -> None:
         """Open the core; the network runs already."""
         hooks = Hooks()
-        hooks.register(_Listener(self._pulse), "crowd")
+        hooks.register(_Listener(self._pulse, self.statuses), "crowd")
         settings = CoreSettings(
             self.folder / "data",
             network=str(self._descriptor),
@@ -179,11 +181,13 @@ class Crowd:
 class _Listener:
     """Hears of whatever may be what somebody waits for."""
 
-    def __init__(self, pulse: Callable[[], None]) -> None:
+    def __init__(self, pulse: Callable[[], None], statuses: list[tuple[str, SessionStatus]]) -> None:
         self._pulse = pulse
+        self._statuses = statuses
 
     @hookimpl
-    def lidbook_session_changed(self) -> None:
+    def lidbook_session_changed(self, session: str, status: SessionStatus) -> None:
+        self._statuses.append((session, status))
         self._pulse()
 
     @hookimpl
