@@ -84,6 +84,8 @@ class Channel:
                 return await answer
         finally:
             del self._waiting[number]
+            if not answer.cancel() and not answer.cancelled():
+                answer.exception()  # it may have ended with the channel while the request was still being written
 
     async def close(self) -> None:
         """End the channel after what was written went out: the other side sees the end of its socket."""

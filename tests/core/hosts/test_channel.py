@@ -1,6 +1,7 @@
 """Two ends of a socket pair ask and answer each other, and an end that is no peer ends the channel."""
 
 import asyncio
+import gc
 import socket
 from collections.abc import AsyncIterator, Callable
 
@@ -118,6 +119,22 @@ async def raw(anyio_backend: str) -> AsyncIterator[tuple[Channel, Answering, soc
 
 
 Raw = tuple[Channel, Answering, socket.socket]
+
+
+async def test_a_request_that_is_still_being_written_when_the_other_end_goes_fails_once(raw: Raw) -> None:
+    channel, _us, other = raw
+    unheard: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, told: unheard.append(told["message"]))
+    waiting = asyncio.create_task(channel.request("echo", {"a": "x" * (MAX_LINE - 100)}, 10))
+    await channel_rests()
+    other.close()
+
+    with pytest.raises(ChannelClosed, match="its socket"):
+        await waiting
+    del waiting
+    gc.collect()
+    await asyncio.sleep(0)
+    assert unheard == []
 
 
 @pytest.mark.parametrize(
