@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from lidbook.changelog import log as changelog
 from lidbook.directory.database import Database
 from lidbook.hookspecs import Change, ChangeKind
-from lidbook.sessions import rows
+from lidbook.sessions import links, rows
 from lidbook.values import Account, SessionStatus, StatusReason
 
 STATUSES_KEPT: Final = 3
@@ -18,7 +18,8 @@ STATUSES_KEPT: Final = 3
 
 
 class StatusJournal:
-    """Writes one session's statuses, in order; `told` hears of each that was news, after it is on disk."""
+    """Writes one session's statuses, in order, and what they say of the links of its engines; `told` hears of each
+    status that was news, after it is on disk."""
 
     def __init__(
         self,
@@ -36,6 +37,7 @@ class StatusJournal:
 
     async def write(
         self,
+        engine: str,
         status: SessionStatus,
         reason: StatusReason | None,
         account: Account | None,
@@ -48,12 +50,13 @@ class StatusJournal:
 
         In a task of its own: what was committed is `shown` and told, though nobody waits for it any more.
         """
-        task = asyncio.ensure_future(self._write(status, reason, account, activity_at, another, shown))
+        task = asyncio.ensure_future(self._write(engine, status, reason, account, activity_at, another, shown))
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
         await asyncio.shield(task)
 
     async def _write(
         self,
+        engine: str,
         status: SessionStatus,
         reason: StatusReason | None,
         account: Account | None,
@@ -73,6 +76,7 @@ class StatusJournal:
                 statuses.append({"status": status.value, "timestamp": now})
                 del statuses[:-STATUSES_KEPT]
             rows.set_status(connection, session, status, reason, account, activity_at, statuses)
+            links.note(connection, session, engine, status, reason)
             if not is_news:
                 return None
             data: dict[str, JsonValue] = {

@@ -26,6 +26,7 @@ _TABLES = (
     "watch",
     "sync",
     "vault",
+    "link",
     "webhook",
     "dead_letter",
     "api_key",

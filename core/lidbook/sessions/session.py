@@ -15,7 +15,7 @@ from lidbook.errors import LidbookError, NotSupported, SessionNotReady
 from lidbook.hookspecs import Change
 from lidbook.reasons import ADVICE, CANNOT_BE, reason_of, said_by, start_failed
 from lidbook.session_config import SessionConfig
-from lidbook.sessions import rows
+from lidbook.sessions import links, rows
 from lidbook.sessions.binding import bind
 from lidbook.sessions.budget import Budget
 from lidbook.sessions.context import Context, OwnVault, Report, Reports
@@ -194,23 +194,16 @@ class Session:
             await self._end(unlink=unlink)
             await self._move(SessionStatus.STOPPED, None)
 
-    async def logout(self) -> None:
-        """Unlink the device where the engine can, and forget the credentials either way. The directory stays."""
+    async def logout(self, *, erase: bool = False) -> None:
+        """Unlink the device where the engine can, and forget the credentials either way. The directory stays, unless it
+        is to be erased too, and with it to which account it belonged."""
         async with self._closing:
             await self._end(unlink=True)
             try:
                 await self._forget_credentials()
-            finally:
-                await self._move(SessionStatus.STOPPED, None)
-
-    async def reset(self) -> None:
-        """The same, and forget the directory with it, and to which account it belonged."""
-        async with self._closing:
-            await self._end(unlink=True)
-            try:
-                await self._forget_credentials()
-                await self.directory.erase()
-                await self._around.database.write(lambda connection: rows.forget_dead_letters(connection, self.id))
+                if erase:
+                    await self.directory.erase()
+                    await self._around.database.write(lambda connection: rows.forget_dead_letters(connection, self.id))
             finally:
                 await self._move(SessionStatus.STOPPED, None)
 
@@ -347,9 +340,11 @@ class Session:
             self.account = report.account
             reports.bound = True  # before it shows: whoever sees it WORKING may have facts fed
             self._supervisor.works(self.name)
+        detail = report.detail
         if report.status in LINKING:
             self.account = None
-        await self._move(report.status, report.reason, report.detail, another=self.linking.take(report))
+            detail = detail or links.explain(self._around.database.reader, self.id, self.engine.name, self.directory)
+        await self._move(report.status, report.reason, detail, another=self.linking.take(report))
         return None
 
     async def _retry_watched(self) -> None:
@@ -380,7 +375,9 @@ class Session:
             self._show(status, reason, detail)
 
         try:
-            await self._journal.write(status, reason, self.account, self.activity_at, another=another, shown=shown)
+            await self._journal.write(
+                self.engine.name, status, reason, self.account, self.activity_at, another=another, shown=shown
+            )
         except sqlite3.Error as error:
             self._complain("the status could not be stored", error, status)
             shown()

@@ -253,7 +253,7 @@ class Sessions:
         """Forget credentials and directory, keep name and config; for when another account is to be linked."""
         async with self._locked(name, interrupting=True):
             session = self.get(name)
-            await session.reset()
+            await session.logout(erase=True)
             await self._start_if_wanted(session)
             return session
 

@@ -39,9 +39,10 @@ class DatabaseVault:
 
 
 async def forget_vaults(database: Database, session: int) -> None:
-    """Forget what every engine kept for a session."""
+    """Forget what every engine kept for a session, and that any was linked."""
 
     def work(connection: sqlite3.Connection) -> None:
-        connection.execute("DELETE FROM vault WHERE session = ?", (session,))
+        for table in ("vault", "link"):
+            connection.execute(f"DELETE FROM {table} WHERE session = ?", (session,))
 
     await database.write(work)

@@ -179,6 +179,7 @@ async def test_what_was_erased_has_no_list(opened: Opened) -> None:
 def test_the_schema_upgrade_leaves_a_directory_without_a_list(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "old.sqlite3", isolation_level=None) as connection:
         upgrade(connection)
+        connection.execute("DROP TABLE link")
         connection.execute("ALTER TABLE directory DROP COLUMN contacts_at")
         connection.execute("PRAGMA user_version = 4")
         connection.execute("INSERT INTO directory (session, blocklist_at) VALUES (1, 7)")

@@ -1,5 +1,6 @@
 """Changing a session's engine: the directory stays, each engine keeps its own link."""
 
+import sqlite3
 from pathlib import Path
 
 import orjson
@@ -8,6 +9,7 @@ import pytest
 from core.sessions.conftest import Core, open_core
 from core.sessions.engines import Script
 from lidbook.capabilities import Feed
+from lidbook.directory.database import upgrade
 from lidbook.facts import Field, FieldFact, Source
 from lidbook.identifiers import PhoneNumber
 from lidbook.session_config import SessionConfig
@@ -131,3 +133,74 @@ async def test_a_logout_forgets_the_links_of_every_engine(core: Core) -> None:
     await is_in(session, SessionStatus.SCAN_QR_CODE)
     assert core.lidbook.database.reader.execute("SELECT count(*) FROM vault").fetchone()[0] == 0
     assert name_of_ann(session) == "Ann"
+
+
+NOT_LINKED = (
+    "{} is not linked yet: link the account whose number ends in 0100, to which this session's contacts and LIDs "
+    "belong; they are kept (to link another account, reset the session)"
+)
+
+
+def told(session: Session) -> str | None:
+    return session.detail
+
+
+async def test_an_engine_that_was_not_linked_yet_says_what_becomes_of_everything(core: Core) -> None:
+    session = await core.lidbook.sessions.create("s", on("scripted"))
+    await is_in(session, SessionStatus.SCAN_QR_CODE)
+    assert told(session) is None, "nothing was linked before"
+    await core.script.sessions[-1].scan()
+    await is_in(session, SessionStatus.WORKING)
+    assert told(session) is None
+    await core.lidbook.sessions.update("s", on("second"))
+    await is_in(session, SessionStatus.SCAN_QR_CODE)
+    kept = NOT_LINKED.format("second") + "; the link of scripted is kept as well, for going back"
+    assert told(session) == kept
+    await core.lidbook.sessions.update("s", on("scripted"))
+    await is_in(session, SessionStatus.WORKING)
+    assert told(session) is None
+    await core.lidbook.sessions.update("s", on("second"))
+    await is_in(session, SessionStatus.SCAN_QR_CODE)
+    assert told(session) == kept
+
+
+async def test_a_link_that_is_lost_is_said_to_be_kept_no_more(core: Core) -> None:
+    session = await linked(core)
+    core.script.sessions[-1].context.status(SessionStatus.FAILED, StatusReason.LOGGED_OUT)
+    await is_in(session, SessionStatus.FAILED)
+    await core.lidbook.sessions.update("s", on("second"))
+    await core.lidbook.sessions.start("s")
+    await is_in(session, SessionStatus.SCAN_QR_CODE)
+    assert told(session) == NOT_LINKED.format("second")
+
+
+async def test_after_a_logout_no_link_is_said_to_be_kept(core: Core) -> None:
+    session = await linked(core)
+    await core.lidbook.sessions.logout("s")
+    await core.lidbook.sessions.update("s", on("second"))
+    await is_in(session, SessionStatus.SCAN_QR_CODE)
+    assert told(session) == NOT_LINKED.format("second")
+
+
+async def test_after_a_reset_nothing_is_left_to_be_said(core: Core) -> None:
+    session = await linked(core)
+    await core.lidbook.sessions.reset("s")
+    await is_in(session, SessionStatus.SCAN_QR_CODE)
+    assert told(session) is None
+
+
+def test_the_schema_upgrade_takes_whoever_has_an_account_for_linked(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "old.sqlite3", isolation_level=None) as connection:
+        upgrade(connection)
+        connection.execute("DROP TABLE link")
+        connection.execute("PRAGMA user_version = 5")
+        for name, account in (("linked", "[]"), ("other", None)):
+            connection.execute(
+                "INSERT INTO session (name, engine, engine_assumed, config, desired, status, account, created_at) "
+                "VALUES (?, 'sandbox', 0, '{}', 'running', 'WORKING', ?, 1)",
+                (name, account),
+            )
+        upgrade(connection)
+        linked = connection.execute("SELECT name, link.engine FROM link JOIN session ON session.id = session")
+        assert linked.fetchall() == [("linked", "sandbox")]
+    connection.close()

@@ -98,6 +98,14 @@ def test_changing_the_engine_keeps_the_directory_and_the_pairing_of_both(
     link(client, server, run, tmp_path)
     until(lambda: is_synced(client, "phone"), "the first sync")
     contacts = client.get(LISTS[0].format("phone")).content
+    wants_scan = {"engine": "sandbox", "settings": {"require_scan": True}}
+    client.put("/api/sessions/phone", json={"config": wants_scan}).raise_for_status()
+    until(lambda: status(client) == "SCAN_QR_CODE", "the session to say that its new engine is not linked")
+    assert client.get("/api/sessions/phone").json()["statusMessage"] == (
+        "sandbox is not linked yet: link the account whose number ends in 0100, to which this session's contacts and "
+        "LIDs belong; they are kept (to link another account, reset the session); the link of go-bridge is kept as "
+        "well, for going back"
+    )
     for engine in ("sandbox", "go-bridge"):
         shown = client.put("/api/sessions/phone", json={"config": {"engine": engine}}).raise_for_status().json()
         assert shown["config"]["engine"] == engine
