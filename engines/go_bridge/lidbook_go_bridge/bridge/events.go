@@ -11,7 +11,7 @@ import (
 )
 
 // heard takes an event of a linked device. It must not wait for the core; what it could not write down is not taken,
-// and WhatsApp sends it again.
+// and WhatsApp sends it again. A disk that takes nothing ends the session, which shows that, until it takes something.
 func (s *session) heard(event any) (taken bool) {
 	if why, ends := endingOf(event); ends {
 		if !s.leaving.Load() {
@@ -22,6 +22,9 @@ func (s *session) heard(event any) (taken bool) {
 	err := s.heardFacts(event)
 	if err != nil && s.ctx.Err() == nil {
 		s.log.error("an event could not be kept", "event", fmt.Sprintf("%T", event), "error", err)
+		if isDiskFailure(err) {
+			s.finish(failing(reasonStorage, err))
+		}
 	}
 	return err == nil
 }

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 
+	"go.mau.fi/whatsmeow/types"
+	"go.mau.fi/whatsmeow/types/events"
 	waLog "go.mau.fi/whatsmeow/util/log"
 )
 
@@ -151,6 +153,25 @@ func TestADiskThatIsFullLaterEndsTheSession(t *testing.T) {
 				t.Errorf("the session ends with %+v", why)
 			}
 		})
+	}
+}
+
+func TestAnEventThatADiskDoesNotTakeEndsTheSessionAndComesAgain(t *testing.T) {
+	s := standing(t, newCore(t))
+	if _, err := s.store.db.Exec(s.ctx, "PRAGMA query_only = 1"); err != nil {
+		t.Fatal(err)
+	}
+	about := events.UserAbout{JID: types.NewJID("1", types.DefaultUserServer), Status: "Busy"}
+	if s.heard(&about) {
+		t.Error("an event that was not written down counts as taken")
+	}
+	select {
+	case why := <-s.ending:
+		if why.reason != reasonStorage || !strings.Contains(why.detail, "readonly") {
+			t.Errorf("the session ends with %+v", why)
+		}
+	default:
+		t.Error("the session goes on")
 	}
 }
 
