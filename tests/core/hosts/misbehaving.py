@@ -330,4 +330,5 @@ def die(last_words: str) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell lets what it runs in the background ignore it
     Host().serve()
