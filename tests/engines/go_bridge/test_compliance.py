@@ -42,3 +42,9 @@ class TestGoBridge(EngineCompliance):
     """All of it."""
 
     engine = BuiltGoBridge
+
+    @pytest.fixture(autouse=True)
+    def built(self, request: pytest.FixtureRequest) -> None:
+        """What makes an engine, in a folder, needs its host; what looks at the class alone is asked on any machine."""
+        if "tmp_path" in request.fixturenames:
+            request.getfixturevalue("go_bridge_binary")
