@@ -31,6 +31,7 @@ class Numbered:
 
     begun: int = 0
     acknowledged: int = 0
+    one_more: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
     def change_until_killed(self, url: str, admin: str) -> None:
         """Replace it, and note what the answer says."""
@@ -44,6 +45,7 @@ class Numbered:
                     return
                 assert response.status_code == 200, response.text
                 self.acknowledged = self.begun
+                self.one_more.release()
 
 
 @dataclass
@@ -107,6 +109,7 @@ def test_a_server_killed_while_all_of_it_is_under_way(tmp_path: Path) -> None:
             ]
             for worker in workers:
                 worker.start()
+            assert numbered.one_more.acquire(timeout=30)
             for _ in range(BACKUPS):
                 assert backed_up.one_more.acquire(timeout=30)
                 assert rotations.acquire(timeout=30)
@@ -116,7 +119,6 @@ def test_a_server_killed_while_all_of_it_is_under_way(tmp_path: Path) -> None:
             for worker in workers:
                 worker.join(30)
             assert backed_up.error is None
-            assert numbered.acknowledged > 0
             assert len(backed_up.made) > BACKUPS
         for path, before, until in backed_up.made:
             target = path.with_name(path.name.removesuffix(".tar.gz"))
