@@ -109,7 +109,7 @@ def _without_sessions(data_dir: Path) -> float:
             ours.sendall(orjson.dumps({"jsonrpc": "2.0", "id": 1, "method": "hello", "params": hello}) + b"\n")
             if not ours.recv(1):
                 raise ChildFailed("a host ended before it said hello")
-            time.sleep(1.0)
+            time.sleep(SETTLED)
             return float(psutil.Process(process.pid).memory_info().rss) / MB
         finally:
             process.kill()

@@ -1,6 +1,6 @@
 -- Which engines of a session are linked to its account, as far as Lidbook was told: each has a device of its own.
 CREATE TABLE link (
-    session INTEGER NOT NULL REFERENCES session (id),
+    session INTEGER NOT NULL,
     engine TEXT NOT NULL,
     PRIMARY KEY (session, engine)
 ) WITHOUT ROWID;

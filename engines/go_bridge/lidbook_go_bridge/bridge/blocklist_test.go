@@ -23,10 +23,7 @@ func TestABlockIsReadBack(t *testing.T) {
 		"an answer without list": {"contacts.block", []waBinary.Node{{Tag: "nothing"}}, engineError},
 	} {
 		t.Run(name, func(t *testing.T) {
-			keepTransport(t)
-			whatsapp := newSmallWhatsApp(t)
-			c := newCore(t)
-			whatsapp.hello(c)
+			whatsapp, c := greeted(t)
 			start(c, linked(t))
 			c.complete("blocklist")
 			whatsapp.answers(func(query *waBinary.Node) []waBinary.Node {

@@ -233,10 +233,7 @@ func TestAnAddressBookThatDoesNotVerifyIsHadFromThePhone(t *testing.T) {
 }
 
 func TestASharedKeyIsKeptBeforeItsMessageIsAcknowledged(t *testing.T) {
-	keepTransport(t)
-	whatsapp := newSmallWhatsApp(t)
-	c := newCore(t)
-	whatsapp.hello(c)
+	_, c := greeted(t)
 	s := runs(c, linked(t), func(*session) {})
 	c.status("WORKING")
 	share := &waE2E.AppStateSyncKeyShare{Keys: []*waE2E.AppStateSyncKey{{

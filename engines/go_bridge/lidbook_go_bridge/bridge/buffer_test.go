@@ -14,19 +14,7 @@ func idle(t *testing.T) (*session, *core) {
 	keepTransport(t)
 	c := newCore(t)
 	c.hello("ws://127.0.0.1:1/ws/chat")
-	s := newSession(c.host, startParams{Session: "s", Folder: linked(t)})
-	opened, _, err := openStore(s.ctx, s.folder, s.libraryLog)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.store = opened
-	t.Cleanup(func() {
-		s.cancel()
-		s.work.Wait()
-		if err := opened.close(); err != nil {
-			t.Error(err)
-		}
-	})
+	s := standingIn(t, c, linked(t))
 	s.use(fresh(t, s))
 	return s, c
 }

@@ -9,10 +9,7 @@ import (
 )
 
 func TestAPasskeyThatIsNotAnsweredHoldsNobodyUp(t *testing.T) {
-	keepTransport(t)
-	whatsapp := newSmallWhatsApp(t)
-	c := newCore(t)
-	whatsapp.hello(c)
+	whatsapp, c := greeted(t)
 	start(c, t.TempDir())
 	isDialled(c, whatsapp)
 	s := c.host.find("s")

@@ -37,10 +37,7 @@ func ofSession(more map[string]any) map[string]any {
 }
 
 func TestASessionThatWorksAndIsStopped(t *testing.T) {
-	keepTransport(t)
-	whatsapp := newSmallWhatsApp(t)
-	c := newCore(t)
-	whatsapp.hello(c)
+	whatsapp, c := greeted(t)
 	folder := linked(t)
 	before := runtime.NumGoroutine()
 	start(c, folder)
@@ -70,10 +67,7 @@ func TestASessionThatWorksAndIsStopped(t *testing.T) {
 }
 
 func TestALostConnectionIsTheEndOfASession(t *testing.T) {
-	keepTransport(t)
-	whatsapp := newSmallWhatsApp(t)
-	c := newCore(t)
-	whatsapp.hello(c)
+	whatsapp, c := greeted(t)
 	start(c, linked(t))
 	c.status("WORKING")
 	silent := make(chan *rpcError, 1)
@@ -91,10 +85,7 @@ func TestALostConnectionIsTheEndOfASession(t *testing.T) {
 }
 
 func TestADeviceThatIsRemovedForgetsItsCredentials(t *testing.T) {
-	keepTransport(t)
-	whatsapp := newSmallWhatsApp(t)
-	c := newCore(t)
-	whatsapp.hello(c)
+	whatsapp, c := greeted(t)
 	folder := linked(t)
 	start(c, folder)
 	c.status("WORKING")
@@ -135,10 +126,7 @@ func TestAHandlerThatPanicsEndsItsSessionAlone(t *testing.T) {
 }
 
 func TestCallsHaveALimitOfTheirOwn(t *testing.T) {
-	keepTransport(t)
-	whatsapp := newSmallWhatsApp(t)
-	c := newCore(t)
-	whatsapp.hello(c)
+	whatsapp, c := greeted(t)
 	start(c, linked(t))
 	c.status("WORKING")
 	asked := make(chan struct{}, 8)
@@ -165,10 +153,7 @@ func TestALostStoreIsSaid(t *testing.T) {
 }
 
 func TestAnswersAreMatchedByTheNumberAsked(t *testing.T) {
-	keepTransport(t)
-	whatsapp := newSmallWhatsApp(t)
-	c := newCore(t)
-	whatsapp.hello(c)
+	whatsapp, c := greeted(t)
 	lid, phone := types.NewJID("77", types.HiddenUserServer), types.NewJID("5511987654321", types.DefaultUserServer)
 	contact := func(kind, number string) waBinary.Node {
 		return waBinary.Node{Tag: "contact", Attrs: waBinary.Attrs{"type": kind}, Content: []byte("+" + number + "@c.us")}

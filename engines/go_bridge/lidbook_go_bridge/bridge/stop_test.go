@@ -126,10 +126,7 @@ func retired(t *testing.T) (*smallWhatsApp, *core) {
 }
 
 func TestAnEventAfterTheEndIsNotTaken(t *testing.T) {
-	keepTransport(t)
-	whatsapp := newSmallWhatsApp(t)
-	c := newCore(t)
-	whatsapp.hello(c)
+	_, c := greeted(t)
 	start(c, linked(t))
 	c.status("WORKING")
 	internals := c.host.find("s").internals()
@@ -143,10 +140,7 @@ func TestAnEventAfterTheEndIsNotTaken(t *testing.T) {
 }
 
 func TestAStopDoesNotWaitForTheEndOfALinking(t *testing.T) {
-	keepTransport(t)
-	whatsapp := newSmallWhatsApp(t)
-	c := newCore(t)
-	whatsapp.hello(c)
+	_, c := greeted(t)
 	s := standing(t, c)
 	client, err := s.newClient(s.store.unlinked())
 	if err != nil {

@@ -12,7 +12,12 @@ import (
 // standing is a session with a store and nothing else, whose facts go to a core.
 func standing(t *testing.T, c *core) *session {
 	t.Helper()
-	s := newSession(c.host, startParams{Session: "s", Folder: t.TempDir()})
+	return standingIn(t, c, t.TempDir())
+}
+
+func standingIn(t *testing.T, c *core, folder string) *session {
+	t.Helper()
+	s := newSession(c.host, startParams{Session: "s", Folder: folder})
 	opened, damaged, err := openStore(s.ctx, s.folder, s.libraryLog)
 	if err != nil || damaged != nil {
 		t.Fatal(err, damaged)

@@ -74,6 +74,16 @@ func (w *smallWhatsApp) hello(c *core) {
 	}})
 }
 
+// greeted is a WhatsApp, and a core whose host was told of it.
+func greeted(t *testing.T) (*smallWhatsApp, *core) {
+	t.Helper()
+	keepTransport(t)
+	whatsapp := newSmallWhatsApp(t)
+	c := newCore(t)
+	whatsapp.hello(c)
+	return whatsapp, c
+}
+
 func newKey(t *testing.T) *ecdh.PrivateKey {
 	key, err := ecdh.X25519().GenerateKey(rand.Reader)
 	if err != nil {
